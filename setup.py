@@ -23,6 +23,7 @@ KERNELS = [
     "knn",
     "leaf",
     "moments",
+    "native",
     "neighbours",
     "permute",
     "vote",

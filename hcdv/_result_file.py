@@ -53,6 +53,7 @@ def write_result(path: str | PathLike[str], result: ValuationResult) -> None:
         "n_evaluations": int(result.n_evaluations),
         "n_permutations": int(result.n_permutations),
         "stopped_by": result.stopped_by,
+        "fidelity": [[name, what] for name, what in result.fidelity.items()],
         "count": 0 if result.point_moments is None else result.point_moments.count,
     }
     write_archive(path, arrays, meta)
@@ -89,6 +90,12 @@ def unpack_result(
     facts["stopped_by"] = meta.get("stopped_by")
     if not isinstance(facts["stopped_by"], str):
         raise ValueError("stopped_by is no text")
+    fidelity = meta.get("fidelity", [])
+    if not isinstance(fidelity, list) or not all(
+        isinstance(pair, list) and [type(item) for item in pair] == [str, str] for pair in fidelity
+    ):
+        raise ValueError("fidelity is no list of names and texts")
+    facts["fidelity"] = dict(fidelity)
     tree = {name[len(TREE) :]: array for name, array in arrays.items() if name.startswith(TREE)}
     arrays = {name: array for name, array in arrays.items() if not name.startswith(TREE)}
     _check_arrays(arrays, tree, len(weights))

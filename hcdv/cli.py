@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import hcdv
+from hcdv._errors import UtilityError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,7 +32,7 @@ class _OneSentence(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except (ValueError, TypeError, OSError) as error:
+        except (ValueError, TypeError, OSError, UtilityError) as error:
             if ctx.params.get("debug"):
                 raise
             click.echo(f"hcdv: {_sentence(error)}", err=True)
@@ -119,7 +120,11 @@ def demo(folder: Path, seed: int) -> None:
     "--utility",
     default="auto",
     show_default=True,
-    help="kernel, forest, fit, evidence, knn, or several with commas.",
+    help="kernel, forest, fit, evidence, knn, logistic, or several with commas.",
+)
+@click.option(
+    "--resolution",
+    help="Deepest level of the tree that a retrained model values (a number, or 'points').",
 )
 @click.option(
     "--contrast",
@@ -136,6 +141,15 @@ def demo(folder: Path, seed: int) -> None:
     help="Chains to walk at most; more make values steadier.",
 )
 @click.option("--tol", type=float, help="Stop at this relative standard error.")
+@click.option("--seconds", type=float, help="Stop walking chains after this time.")
+@click.option(
+    "--checkpoint",
+    type=click.Path(path_type=Path),
+    help="File that keeps the chains walked: after a crash the same command goes on.",
+)
+@click.option(
+    "--cache", type=click.Path(path_type=Path), help="File that keeps the score of every model trained."
+)
 @click.option("--jobs", type=int, help="Threads; all cores by default.")
 @click.option(
     "--seed",
@@ -155,9 +169,13 @@ def value(
     out: Path,
     save: Path | None,
     utility: str,
+    resolution: str | None,
     contrast: float,
     permutations: int,
     tol: float | None,
+    seconds: float | None,
+    checkpoint: Path | None,
+    cache: Path | None,
     jobs: int | None,
     seed: int,
     quiet: bool,
@@ -171,7 +189,13 @@ def value(
     check_destination(out)
     if save is not None:
         check_place(save)
-    _check_distinct({"DATA": data, "--validation": validation}, {"--out": out, "--save": save})
+    for path in (checkpoint, cache):
+        if path is not None:
+            check_place(path)
+    _check_distinct(
+        {"DATA": data, "--validation": validation},
+        {"--out": out, "--save": save, "--checkpoint": checkpoint, "--cache": cache},
+    )
     frame = _read(data)
     # Groups make the tree; what tells them apart is not what rows are compared by.
     kept_out = list(dict.fromkeys([label, *drop, *groups] + ([id_column] if id_column else [])))
@@ -188,24 +212,45 @@ def value(
 
     begin = time.perf_counter()
     model = HCDV(
-        utility=[name.strip() for name in utility.split(",")] if "," in utility else utility,
+        utility=_utility(utility, resolution),
         contrast=contrast,
         n_permutations=permutations,
-        tol=tol,
+        tol=_stopping(tol, seconds),
+        cache=cache,
+        checkpoint=checkpoint,
         n_jobs=jobs,
         random_state=seed,
         verbose=0 if quiet else 1,
     ).fit(features, labels, features_val, labels_val, groups=group_columns, ids=ids)
-    seconds = time.perf_counter() - begin
+    took = time.perf_counter() - begin
     result = model.result_
     write_values(result.to_frame(), out)
     if save is not None:
         result.save(save)
     if not quiet:
-        _show(result, features, seconds)
+        _show(result, features, took)
         if group_columns is not None:
             _show_groups(result, [" / ".join(row) for row in group_columns])
         click.echo(f"\nWrote {len(result):,} values to {out}")
+
+
+def _utility(names: str, resolution: str | None) -> Any:
+    """The utility behind ``--utility`` and ``--resolution``."""
+    from hcdv.games import MultiFidelity
+
+    parts: Any = [name.strip() for name in names.split(",")] if "," in names else names
+    if resolution is None:
+        return parts
+    return MultiFidelity(parts, resolution=int(resolution) if resolution.isdigit() else resolution)
+
+
+def _stopping(tol: float | None, seconds: float | None) -> Any:
+    """The stopping rule behind ``--tol`` and ``--seconds``."""
+    from hcdv.stopping import StandardError, TimeBudget
+
+    if seconds is None:
+        return tol
+    return TimeBudget(seconds) if tol is None else StandardError(tol) | TimeBudget(seconds)
 
 
 def _check_distinct(inputs: dict[str, Path | None], outputs: dict[str, Path | None]) -> None:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import warnings
+from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
 from sklearn.utils import Tags
 from sklearn.utils.validation import validate_data
 
+from hcdv._digest import fingerprint
 from hcdv._dispersion import MODES
 from hcdv._labels import encode_known, encode_labels
 from hcdv._memory import release_freed_memory
@@ -18,17 +23,21 @@ from hcdv._progress import Progress
 from hcdv._random import RandomState, check_seed, derive_seed
 from hcdv._validation import check_choice, check_int, check_number
 from hcdv.affinity import tree_levels
-from hcdv.allocation import walk_chains
+from hcdv.allocation import ChainMoments, Checkpoint, Cut, Resolution, WalkError, walk_chains
 from hcdv.encoder import Spaces, make_encoder
 from hcdv.engine import Threads, single_threaded_blas
 from hcdv.game import Game
 from hcdv.games import (
     MAX_WEIGHT,
+    CoalitionCache,
     DispersionGame,
+    Function,
+    GivenRows,
+    RetrainedGame,
     TrainingRows,
     Utility,
-    build_game,
-    parse_utility,
+    UtilityPlan,
+    plan_utility,
 )
 from hcdv.games.dispersion import inverse_lengths
 from hcdv.hierarchy import Hierarchy
@@ -48,9 +57,13 @@ class HCDV(BaseEstimator):
     encoder : {"auto", "identity"}
         How rows become vectors: standardised, above 60 columns projected to principal components; tables
         with text or missing values are encoded first.
-    utility : "auto", name, list of names, or list of (name, weight)
-        M: ``"kernel"``, ``"forest"``, ``"fit"``, ``"evidence"``, ``"knn"``, or a sum of them.  ``"auto"``
-        is kernel + fit; on tables with text, categories or missing values it is fit + twice the forest.
+    utility : "auto", name, object, list of them, or list of (name or object, weight)
+        M: ``"kernel"``, ``"forest"``, ``"fit"``, ``"evidence"``, ``"knn"``, ``"logistic"``, a
+        scikit-learn classifier, a callable from row numbers to a value, an object of
+        :mod:`hcdv.games` such as ``Logistic(C=10, metric="auc")``, or a sum of them.  ``"auto"`` is
+        kernel + fit; on tables with text, categories or missing values it is fit + twice the forest.  A
+        model that must be retrained values the upper nodes of the tree, and ``"auto"`` shares out below
+        (:class:`hcdv.games.MultiFidelity`).
     validation_weight : float
         What the confidence in the validation rows' labels weighs beside the training rows' confidence in
         each other's (kernel and forest).  Validation rows vote on the training rows in any case.
@@ -69,7 +82,13 @@ class HCDV(BaseEstimator):
     n_permutations : int
         Chains at most (in antithetic pairs).
     tol : float or stopping rule, optional
-        Stop once the median standard error is below ``tol`` times the mean absolute value.
+        Stop once the median standard error is below ``tol`` times the mean absolute value; or a rule of
+        :mod:`hcdv.stopping`, such as ``RankStability(0.99) | TimeBudget(60)``.
+    cache : path, optional
+        File that keeps the score of every model trained, for later fits on the same data.
+    checkpoint : path, optional
+        File that keeps the chains walked so far: the same call goes on from there after a crash, and ends
+        with the same bits.
     engine : {"threads"}
         Where chains run.
     device : {"auto", "cpu"}
@@ -124,6 +143,8 @@ class HCDV(BaseEstimator):
         capacity_slack: float = 0.2,
         n_permutations: int = 64,
         tol: Any = None,
+        cache: Any = None,
+        checkpoint: Any = None,
         engine: str = "threads",
         device: str = "auto",
         n_jobs: int | None = None,
@@ -141,6 +162,8 @@ class HCDV(BaseEstimator):
         self.capacity_slack = capacity_slack
         self.n_permutations = n_permutations
         self.tol = tol
+        self.cache = cache
+        self.checkpoint = checkpoint
         self.engine = engine
         self.device = device
         self.n_jobs = n_jobs
@@ -179,6 +202,14 @@ class HCDV(BaseEstimator):
         Returns
         -------
         self
+
+        Raises
+        ------
+        ValueError, TypeError
+            If an argument is not what it should be.
+        UtilityError
+            If the utility fails on a coalition; its attribute ``result`` is the valuation by the chains
+            finished before, or None.
         """
         stopping = self._check_parameters()
         seed = check_seed(self.random_state)
@@ -199,8 +230,13 @@ class HCDV(BaseEstimator):
             with progress.stage("encoding"):
                 encoder = make_encoder(X, self.encoder)
                 # Unmixed columns are for the forest; where they are few they are the vote space.
-                utility = parse_utility(self.utility, is_mixed=encoder.is_mixed)
-                wants_columns = "forest" in utility.names
+                plan = plan_utility(
+                    self.utility,
+                    is_mixed=encoder.is_mixed,
+                    validation_weight=self.validation_weight,
+                )
+                # ... and for models, where the rows are no numbers as given.
+                wants_columns = "forest" in plan.names or encoder.is_mixed
                 spaces = encoder.fit_spaces(X, labels, seed=seed, columns=wants_columns)
                 for note in encoder.notes:
                     warnings.warn(note, stacklevel=2)
@@ -212,24 +248,41 @@ class HCDV(BaseEstimator):
                 in_order = tree.sorted()
                 release_freed_memory()
             with progress.stage("preparing the games"):
-                rows = _rows(spaces, labels, len(classes), spaces_val, labels_val, in_order, tree.order)
+                given = _given_rows(
+                    X, labels, classes, X_val, labels_val, spaces, spaces_val, tree.order,
+                    is_mixed=encoder.is_mixed,
+                )  # fmt: skip
+                rows = _rows(spaces, given, spaces_val, in_order)
                 del spaces  # in tree order now: no second copy of the rows
-                games = self._games(rows, utility, seed, threads)
+                plan = plan.settled(rows, _blocks_by_level(in_order))
+                games, weights = self._games(rows, plan, seed, threads)
+                resolution = _resolution(plan, rows)
                 release_freed_memory()
+
+            def result_of(moments: ChainMoments, stopped_by: str) -> ValuationResult:
+                return _result(
+                    moments, stopped_by, games, weights, in_order, tree, resolution,
+                    ids=names, labels=classes[labels],
+                )  # fmt: skip
+
             with progress.stage("walking the chains", self.n_permutations) as step:
-                weights = dict(zip(utility.names, utility.weights, strict=True))
-                if self.contrast:
-                    weights["contrast"] = float(self.contrast)
-                moments, stopped_by = walk_chains(
-                    games,
-                    in_order,
-                    n_permutations=self.n_permutations,
-                    seed=seed,
-                    threads=threads,
-                    weights=np.array([weights[name] for name in games]),
-                    stopping=stopping,
-                    progress=step.done,
-                )
+                try:
+                    moments, stopped_by = walk_chains(
+                        games,
+                        in_order,
+                        n_permutations=self.n_permutations,
+                        seed=seed,
+                        threads=threads,
+                        weights=np.array(list(weights.values())),
+                        resolution=resolution,
+                        stopping=stopping,
+                        checkpoint=self._checkpoint(rows, plan, games, in_order, seed),
+                        progress=step.done,
+                    )
+                except WalkError as error:
+                    if error.moments.points.count:
+                        error.result = result_of(error.moments, "error")
+                    raise
 
         # Only now, all together: a fit that fails leaves the last one whole.
         validate_data(self, X, skip_check_array=True)
@@ -238,17 +291,7 @@ class HCDV(BaseEstimator):
         self.hierarchy_ = tree
         self.seconds_ = progress.seconds
         self.neighbour_recall_ = getattr(games.get("kernel"), "recall", None)
-        self.result_ = ValuationResult.from_moments(
-            moments.points.placed(tree.order),
-            moments.nodes,
-            np.array([moments.v_empty, moments.v_full]),
-            weights,
-            ids=names,
-            labels=classes[labels],
-            hierarchy=tree,
-            n_evaluations=2 * moments.points.count * n,
-            stopped_by=stopped_by,
-        )
+        self.result_ = result_of(moments, stopped_by)
         self.values_ = self.result_.values
         return self
 
@@ -269,7 +312,10 @@ class HCDV(BaseEstimator):
         check_choice(self.device, "device", ["auto", "cpu"])
         check_int(self.n_permutations, "n_permutations", 2)
         check_int(self.verbose, "verbose", 0)
-        parse_utility(self.utility, is_mixed=False)
+        plan_utility(self.utility, is_mixed=False)
+        for path, name in ((self.cache, "cache"), (self.checkpoint, "checkpoint")):
+            if path is not None and not isinstance(path, (str, os.PathLike)):
+                raise TypeError(f"{name} must be a path, got {type(path).__name__}.")
         if self.tol is None or callable(self.tol):
             return self.tol
         return StandardError(self.tol)
@@ -292,48 +338,176 @@ class HCDV(BaseEstimator):
         )
 
     def _games(
-        self, rows: TrainingRows, utility: Utility, seed: int, threads: Threads
-    ) -> dict[str, Game]:
+        self, rows: TrainingRows, plan: UtilityPlan, seed: int, threads: Threads
+    ) -> tuple[dict[str, Game], dict[str, float]]:
+        cache = CoalitionCache(self.cache)
         games = {
-            name: build_game(
-                name,
+            term.name: term.utility.game(
                 rows,
-                validation_weight=self.validation_weight,
-                seed=derive_seed(seed, "game", name),
+                seed=derive_seed(seed, "game", term.name),
                 threads=threads,
+                device=self.device if self.device == "cuda" else "cpu",
+                cache=cache,
             )
-            for name in utility.names
+            for term in plan.terms
         }
+        weights = dict(zip(plan.names, plan.weights, strict=True))
         if self.contrast:
             games["contrast"] = DispersionGame(
                 rows.X, rows.labels, rows.n_classes, dispersion=self.dispersion
             )
-        return games
+            weights["contrast"] = float(self.contrast)
+        return games, weights
+
+    def _checkpoint(
+        self,
+        rows: TrainingRows,
+        plan: UtilityPlan,
+        games: Mapping[str, Game],
+        in_order: Hierarchy,
+        seed: int,
+    ) -> Checkpoint | None:
+        if self.checkpoint is None:
+            return None
+        # A retrained game tells itself apart by its data and its model, others by their parameters.
+        recipes = [
+            f"{term.name}:{getattr(games[term.name], 'fingerprint', None) or _recipe(term.utility)}"
+            for term in plan.terms
+        ]
+        facts = [*recipes, plan.resolution, bool(self.contrast), self.dispersion, seed]
+        arrays = [
+            rows.X, rows.labels, rows.columns, rows.X_val, rows.labels_val, rows.columns_val,
+            *(getattr(in_order, item.name) for item in fields(in_order)),
+        ]  # fmt: skip
+        return Checkpoint(self.checkpoint, fingerprint(facts, arrays))
+
+
+def _recipe(utility: Utility) -> str:
+    """What a utility is, in words that stay the same from process to process."""
+    return utility.name if isinstance(utility, Function) else repr(utility)
+
+
+def _blocks_by_level(tree: Hierarchy) -> list[int]:
+    """How many nodes tile the points at each level."""
+    nothing: frozenset[str] = frozenset()
+    return [len(Cut.of(Resolution(k, nothing, nothing), tree).blocks) for k in range(tree.depth + 1)]
+
+
+def _resolution(plan: UtilityPlan, rows: TrainingRows) -> Resolution | None:
+    if not isinstance(plan.resolution, int):
+        return None
+    below = frozenset(term.name for term in plan.terms if term.shares_below)
+    return Resolution(plan.resolution, frozenset(plan.above(rows)), below)
+
+
+def _result(
+    moments: ChainMoments,
+    stopped_by: str,
+    games: Mapping[str, Game],
+    weights: Mapping[str, float],
+    in_order: Hierarchy,
+    tree: Hierarchy,
+    resolution: Resolution | None,
+    *,
+    ids: NDArray[Any],
+    labels: NDArray[Any],
+) -> ValuationResult:
+    """The result in the order of the rows as given."""
+    nodes, bounds = moments.nodes, np.array([moments.v_empty, moments.v_full])
+    fidelity = {}
+    if resolution is not None:
+        cut = Cut.of(resolution, in_order)
+        factors = cut.in_one_unit(nodes, list(games), np.array(list(weights.values())))
+        weights = dict(zip(weights, factors.tolist(), strict=True))
+        nodes = cut.settled(nodes, list(games))
+        bounds[:, [name in resolution.below for name in games]] = 0.0
+        fidelity = _fidelity(games, resolution, len(cut.blocks))
+    fits = [game.n_evaluations for game in games.values() if isinstance(game, RetrainedGame)]
+    return ValuationResult.from_moments(
+        moments.points.placed(tree.order),
+        nodes,
+        bounds,
+        weights,
+        ids=ids,
+        labels=labels,
+        hierarchy=tree,
+        n_evaluations=sum(fits) if fits else moments.n_permutations * tree.n_points,
+        stopped_by=stopped_by,
+        fidelity=fidelity,
+    )
+
+
+def _fidelity(games: Mapping[str, Game], resolution: Resolution, n_blocks: int) -> dict[str, str]:
+    """Which game valued what, in words."""
+    words = {}
+    for name in games:
+        if name in resolution.above:
+            words[name] = f"nodes down to level {resolution.level} ({n_blocks:,} of them)"
+        elif name in resolution.below:
+            words[name] = "rows inside these nodes"
+        else:
+            words[name] = "every row"
+    return words
+
+
+def _given_rows(
+    X: Any,
+    labels: NDArray[np.int64],
+    classes: NDArray[Any],
+    X_val: Any,
+    labels_val: NDArray[np.int64] | None,
+    spaces: Spaces,
+    spaces_val: Spaces | None,
+    order: NDArray[np.int64],
+    *,
+    is_mixed: bool,
+) -> GivenRows:
+    """The rows as the user passed them; where they are no numbers, the encoder's columns stand in."""
+
+    def plain(rows: Any) -> Any:
+        return rows if hasattr(rows, "shape") or rows is None else np.asarray(rows)
+
+    given, given_val = plain(X), plain(X_val)
+    if is_mixed:
+        features = spaces.columns
+        features_val = None if spaces_val is None else spaces_val.columns
+    else:
+        features, features_val = _numbers(given), None if given_val is None else _numbers(given_val)
+    return GivenRows(
+        X=given,
+        features=features,
+        labels=labels,
+        classes=classes,
+        order=order,
+        X_val=given_val,
+        features_val=features_val,
+        labels_val=labels_val,
+    )
+
+
+def _numbers(rows: Any) -> Any:
+    """A table of numbers as an array; arrays and sparse matrices as they are."""
+    return rows if isinstance(rows, np.ndarray) or issparse(rows) else np.asarray(rows)
 
 
 def _rows(
-    spaces: Spaces,
-    labels: NDArray[np.int64],
-    n_classes: int,
-    spaces_val: Spaces | None,
-    labels_val: NDArray[np.int64] | None,
-    in_order: Hierarchy,
-    order: NDArray[np.int64],
+    spaces: Spaces, given: GivenRows, spaces_val: Spaces | None, in_order: Hierarchy
 ) -> TrainingRows:
     """Everything in tree order: a node's rows lie together in memory, and so do neighbours."""
-    vote = spaces.vote[order]
+    vote = spaces.vote[given.order]
     levels = tree_levels(
         in_order.start, in_order.stop, in_order.first_child, in_order.n_children
     )
     return TrainingRows(
         X=vote,
-        labels=labels[order],
-        n_classes=n_classes,
-        columns=vote if spaces.columns is spaces.vote else spaces.columns[order],
+        labels=given.labels[given.order],
+        n_classes=given.n_classes,
+        columns=vote if spaces.columns is spaces.vote else spaces.columns[given.order],
         levels=levels,
         X_val=None if spaces_val is None else spaces_val.vote,
-        labels_val=labels_val,
+        labels_val=given.labels_val,
         columns_val=None if spaces_val is None else spaces_val.columns,
+        given=given,
     )
 
 

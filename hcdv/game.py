@@ -6,7 +6,7 @@ value along *chains* (permutations cut at stops) and over unions of groups; a ga
 
 from __future__ import annotations
 
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,14 +23,14 @@ class Game(Protocol):
     v_empty: float
 
     def chains(self, orders: Indices, stops: Indices) -> Values:
-        """``v(orders[t, :stops[j]])`` for every chain t and stop j.
+        """``v(orders[t, :stops[t, j]])`` for every chain t and stop j.
 
         Parameters
         ----------
         orders : int64 [T, n]
             Permutations of the points.
-        stops : int64 [s]
-            Ascending prefix lengths within 0..n.
+        stops : int64 [s] or [T, s]
+            Ascending prefix lengths within 0..n, common to the chains or one row a chain.
 
         Returns
         -------
@@ -73,13 +73,31 @@ class AdditiveGame(Game, Protocol):
         ...
 
 
+@runtime_checkable
+class LocalGame(AdditiveGame, Protocol):
+    """An additive game in which a coalition costs no more than its own points: few points, small arrays."""
+
+    def restricted(self, members: Indices) -> Self:
+        """The game among ``members`` (distinct points, int64 [k]), renumbered 0..k-1 in their order.
+
+        v of a coalition is what it is in the whole game: divisors, priors and constants stay.
+        """
+        ...
+
+
 def chains_from_start(game: AdditiveGame, orders: Indices, stops: Indices) -> Values:
     """``Game.chains`` of a game that knows how to go on from the empty state."""
     empty = game.state(np.empty(0, np.int64))
-    values = np.empty((len(orders), len(stops)))
+    stops = stops_by_chain(orders, stops)
+    values = np.empty(stops.shape)
     for t, order in enumerate(orders):
-        values[t] = game.chain_from(empty, order, stops)
+        values[t] = game.chain_from(empty, order, stops[t])
     return values
+
+
+def stops_by_chain(orders: Indices, stops: Indices) -> Indices:
+    """``stops`` of ``Game.chains`` as int64 [T, s], one row a chain."""
+    return np.broadcast_to(stops, (len(orders), np.shape(stops)[-1]))
 
 
 def coalitions_from_states(

@@ -44,16 +44,19 @@ class ValuationResult:
     v_empty, v_full : float
         Value of nobody and of everybody.
     n_evaluations : int
-        Coalitions whose value was computed (per game).
+        Coalitions whose value was computed (per game); models trained, where the utility trains some.
     n_permutations : int
         Chains walked.
     stopped_by : str
-        ``"n_permutations"``, ``"std_error"``, or ``"exact"``.
+        ``"n_permutations"``, the stopping rule (``"std_error"``, ``"rank_stability"``, ``"time_budget"``),
+        ``"exact"``, or ``"error"`` for the chains before a failure.
     labels : [n] or None
         The labels that were valued (for quotas by class).
     hierarchy : Hierarchy or None
     node_values : float64 [n_nodes] or None
         Value of each node of the tree, breadth-first; children sum to their parent.
+    fidelity : dict of str to str
+        What each part valued, where a costly one valued the upper nodes only; else empty.
 
     Notes
     -----
@@ -74,6 +77,7 @@ class ValuationResult:
     hierarchy: Hierarchy | None = None
     node_values: NDArray[np.float64] | None = None
     node_std_error: NDArray[np.float64] | None = None
+    fidelity: Mapping[str, str] = field(default_factory=dict)
     # Kept so that other weights cost no second run; None where a method has no parts to reweigh.
     point_moments: Moments | None = field(default=None, repr=False)
     node_moments: Moments | None = field(default=None, repr=False)
@@ -107,6 +111,7 @@ class ValuationResult:
         hierarchy: Hierarchy,
         n_evaluations: int,
         stopped_by: str,
+        fidelity: Mapping[str, str] | None = None,
     ) -> ValuationResult:
         """Result of chains: ``bounds`` float64 [2, p] holds v(empty) and v(D) of each game."""
         factors = np.array(list(weights.values()))
@@ -125,6 +130,7 @@ class ValuationResult:
             hierarchy=hierarchy,
             node_values=nodes.value(factors),
             node_std_error=nodes.std_error(factors),
+            fidelity=dict(fidelity or {}),
             point_moments=points,
             node_moments=nodes,
             part_bounds=bounds,
@@ -249,6 +255,7 @@ class ValuationResult:
             hierarchy=self.hierarchy,
             n_evaluations=self.n_evaluations,
             stopped_by=self.stopped_by,
+            fidelity=self.fidelity,
         )
 
     def summary(self) -> str:
@@ -266,6 +273,8 @@ class ValuationResult:
                 f"median standard error {np.median(self.std_error):.2g}, "
                 f"mean |value| {np.abs(self.values).mean():.2g}"
             )
+        if self.fidelity:
+            lines.append("; ".join(f"{name}: {what}" for name, what in self.fidelity.items()))
         negative = int((self.values < 0).sum())
         lines.append(f"{negative:,} rows ({negative / max(1, len(self)):.1%}) have a negative value")
         return "\n".join(lines)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from hcdv.game import coalitions_from_chains
+from hcdv.game import coalitions_from_chains, stops_by_chain
 
 
 class TableGame:
@@ -17,7 +17,7 @@ class TableGame:
         orders = np.asarray(orders)
         masks = np.cumsum(1 << orders, axis=1)
         masks = np.column_stack([np.zeros(len(orders), np.int64), masks])
-        return self.table[masks[:, stops]]
+        return self.table[np.take_along_axis(masks, stops_by_chain(orders, stops), axis=1)]
 
     def coalitions(self, order, bounds, masks):
         return coalitions_from_chains(self, order, bounds, masks)

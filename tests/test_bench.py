@@ -19,6 +19,7 @@ ROOT = Path(__file__).parents[1]
         ("end_to_end", ["--sets", "synthetic"]),
         ("detection", ["--sets", "breast_cancer", "--seeds", "1"]),
         ("selection", []),
+        ("logistic", []),
     ],
 )
 def test_fast_profile_runs(module, options, tmp_path):

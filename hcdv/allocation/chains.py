@@ -8,25 +8,34 @@ to v(D) - v(empty).  Chains come in antithetic pairs (each with its reverse); a 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hcdv._errors import UtilityError
 from hcdv._kernels.moments import add_marginals
 from hcdv._kernels.permute import sample_chain
 from hcdv._moments import Moments
+from hcdv.allocation.checkpoint import Checkpoint
+from hcdv.allocation.resolution import Cut, Resolution, spread
 from hcdv.engine import Threads
-from hcdv.game import Game, Indices
+from hcdv.game import Game, Indices, Values
 from hcdv.hierarchy import Hierarchy
-from hcdv.stopping import StoppingRule
+from hcdv.stopping import Look, StoppingRule, needs_halves
 
 # Marginals of the points [p, n] and of the nodes [p, m], and v(D) [p].
 Observation = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
 
-# Pairs between two looks at the stopping rule; fixed, so that the answer does not depend on threads.
-PAIRS_PER_LOOK = 4
+
+class WalkError(UtilityError):
+    """A game failed on the way; ``moments`` holds the chains walked before."""
+
+    def __init__(self, sentence: str, moments: ChainMoments) -> None:
+        super().__init__(sentence)
+        self.moments = moments
 
 
 @dataclass
@@ -37,13 +46,48 @@ class ChainMoments:
     ----------
     points : Moments over [p games, n points]
     nodes : Moments over [p games, m nodes]
+        Of games below a resolution as if they had played alone, on every level.
     v_empty, v_full : float64 [p]
+    even : float64 [p, n] or None
+        Sum of the marginals of pairs 0, 2, 4, ..., where a stopping rule compares halves.
     """
 
     points: Moments
     nodes: Moments
     v_empty: NDArray[np.float64]
     v_full: NDArray[np.float64]
+    even: NDArray[np.float64] | None = None
+
+    @classmethod
+    def zeros(cls, games: Mapping[str, Game], hierarchy: Hierarchy, *, halves: bool) -> ChainMoments:
+        return cls(
+            points=Moments.zeros(len(games), hierarchy.n_points),
+            nodes=Moments.zeros(len(games), hierarchy.n_nodes),
+            v_empty=np.array([game.v_empty for game in games.values()]),
+            v_full=np.zeros(len(games)),
+            even=np.zeros((len(games), hierarchy.n_points)) if halves else None,
+        )
+
+    @property
+    def n_permutations(self) -> int:
+        return 2 * self.points.count
+
+    def add(self, observation: Observation) -> None:
+        points, nodes, v_full = observation
+        if self.even is not None and self.points.count % 2 == 0:
+            self.even += points
+        self.points.add(points)
+        self.nodes.add(nodes)
+        self.v_full[:] = v_full
+
+    def halves(self, weights: NDArray[np.float64]) -> tuple[Values, Values]:
+        """Values by the even and by the odd pairs alone, float64 [n] each."""
+        count = self.points.count
+        if self.even is None or count < 2:
+            raise ValueError("the chains were not kept by halves, or are too few.")
+        even = weights @ self.even
+        odd = count * self.points.value(weights) - even
+        return even / ((count + 1) // 2), odd / (count // 2)
 
 
 def walk_chains(
@@ -54,7 +98,9 @@ def walk_chains(
     seed: int,
     threads: Threads,
     weights: NDArray[np.float64],
+    resolution: Resolution | None = None,
     stopping: StoppingRule | None = None,
+    checkpoint: Checkpoint | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> tuple[ChainMoments, str]:
     """Walk antithetic pairs of chains and accumulate the marginals of every game.
@@ -72,7 +118,11 @@ def walk_chains(
         Pairs run side by side and are merged in their own order.
     weights : float64 [p]
         Of the games in the sum whose values the stopping rule watches.
+    resolution : Resolution, optional
+        Which games are asked at the ends of upper nodes only, and which share out below.
     stopping : StoppingRule, optional
+    checkpoint : Checkpoint, optional
+        Goes on from its file and writes there; the values are the same as in one go.
     progress : callable, optional
         Called with the number of chains walked so far.
 
@@ -81,44 +131,95 @@ def walk_chains(
     moments : ChainMoments
     stopped_by : str
         ``"n_permutations"`` or the stopping rule's reason.
+
+    Raises
+    ------
+    WalkError
+        If a game fails; it holds the moments of the chains before, and these are on disk if a checkpoint
+        was asked for.
     """
-    moments = ChainMoments(
-        points=Moments.zeros(len(games), hierarchy.n_points),
-        nodes=Moments.zeros(len(games), hierarchy.n_nodes),
-        v_empty=np.array([game.v_empty for game in games.values()]),
-        v_full=np.zeros(len(games)),
-    )
+    moments = ChainMoments.zeros(games, hierarchy, halves=needs_halves(stopping))
     n_pairs = (n_permutations + 1) // 2
-
+    if checkpoint is not None:
+        _go_on(moments, checkpoint, n_pairs)
+    cut = None if resolution is None else Cut.of(resolution, hierarchy)
     stops = np.arange(hierarchy.n_points + 1)
+    begin = time.monotonic()
 
-    def observe(pair: int) -> Observation:
-        return _observe_pair(games, hierarchy, stops, seed, pair)
+    def observe(pair: int) -> Observation | UtilityError:
+        try:
+            return _observe_pair(games, hierarchy, stops, seed, pair, cut)
+        except UtilityError as error:
+            return error
 
+    def reason_to_stop() -> str | None:
+        if stopping is None or moments.points.count == 0:
+            return None
+        shares = weights
+        if cut is not None:
+            shares = cut.in_one_unit(moments.nodes, list(games), weights)
+        return stopping(
+            Look(
+                n_permutations=moments.n_permutations,
+                seconds=time.monotonic() - begin,
+                values=lambda: moments.points.value(shares),
+                std_error=lambda: moments.points.std_error(shares),
+                halves=lambda: moments.halves(shares),
+            )
+        )
+
+    def keep(*, now: bool) -> None:
+        if checkpoint is not None:
+            checkpoint.save(moments.points, moments.nodes, moments.even, moments.v_full, now=now)
+
+    reason = reason_to_stop()
     # No pair more than there are threads: an observation is as large as the values of all games.
     ahead = max(1, threads.n_jobs - 1)
-    for points, nodes, v_full in threads.map(observe, range(n_pairs), look_ahead=ahead):
-        moments.points.add(points)
-        moments.nodes.add(nodes)
-        moments.v_full[:] = v_full
-        walked = 2 * moments.points.count
+    remaining = range(moments.points.count, n_pairs if reason is None else 0)
+    for observation in threads.map(observe, remaining, look_ahead=ahead):
+        if isinstance(observation, UtilityError):
+            keep(now=True)
+            raise WalkError(_sentence(observation, moments), moments) from observation
+        moments.add(observation)
         if progress is not None:
-            progress(walked)
-        if stopping is not None and moments.points.count % PAIRS_PER_LOOK == 0:
-            reason = stopping(
-                walked, moments.points.value(weights), moments.points.std_error(weights)
-            )
-            if reason is not None:
-                return moments, reason
-    return moments, "n_permutations"
+            progress(moments.n_permutations)
+        reason = reason_to_stop()
+        keep(now=reason is not None or moments.points.count == n_pairs)
+        if reason is not None:
+            break
+    return moments, reason or "n_permutations"
+
+
+def _go_on(moments: ChainMoments, checkpoint: Checkpoint, n_pairs: int) -> None:
+    """Take up what the checkpoint holds."""
+    v_full = checkpoint.load(moments.points, moments.nodes, moments.even)
+    if v_full is None:
+        return
+    if moments.points.count > n_pairs:
+        raise ValueError(
+            f"the checkpoint {checkpoint.path} holds {moments.n_permutations} chains, more than "
+            f"n_permutations={2 * n_pairs}; ask for as many, or delete it."
+        )
+    moments.v_full[:] = v_full
+
+
+def _sentence(error: UtilityError, moments: ChainMoments) -> str:
+    walked = moments.n_permutations
+    kept = f"the {walked} chains before are kept" if walked else "no chain was finished before"
+    return f"{str(error).rstrip('.')} (in chain {walked + 1} or its reverse, {walked + 2}; {kept})."
 
 
 def _observe_pair(
-    games: Mapping[str, Game], hierarchy: Hierarchy, stops: Indices, seed: int, pair: int
+    games: Mapping[str, Game],
+    hierarchy: Hierarchy,
+    stops: Indices,
+    seed: int,
+    pair: int,
+    cut: Cut | None,
 ) -> Observation:
     """Mean marginals of a chain and its reverse: points [p, n], nodes [p, m], v(D) [p]."""
     h = hierarchy
-    n, sizes = h.n_points, h.stop - h.start
+    n, sizes = h.n_points, h.sizes
     chain, block_start = np.empty(n, np.int64), np.empty(h.n_nodes, np.int64)
     sample_chain(
         h.order, h.start, h.stop, h.first_child, h.n_children, seed, pair, chain, block_start,
@@ -127,11 +228,20 @@ def _observe_pair(
     points, nodes = np.zeros((len(games), n)), np.zeros((len(games), h.n_nodes))
     v_full = np.empty(len(games))
     for turn in range(2):
-        for part, game in enumerate(games.values()):
-            prefix = game.chains(chain[None], stops)[0]
-            add_marginals(prefix, chain, 0.5, points[part])
-            nodes[part] += 0.5 * (prefix[block_start + sizes] - prefix[block_start])
+        ends = None if cut is None else cut.ends(block_start, n)
+        for part, (name, game) in enumerate(games.items()):
+            if cut is not None and ends is not None and name in cut.above:
+                prefix = spread(ends, game.chains(chain[None], ends)[0])
+            else:
+                prefix = game.chains(chain[None], stops)[0]
             v_full[part] = prefix[-1]
+            marginals = prefix[block_start + sizes] - prefix[block_start]
+            if cut is not None and ends is not None and name in cut.below:
+                prefix = prefix - spread(ends, prefix[ends])
+                below = slice(cut.n_upper, None)
+                marginals[below] = (prefix[block_start + sizes] - prefix[block_start])[below]
+            nodes[part] += 0.5 * marginals
+            add_marginals(prefix, chain, 0.5, points[part])
         if turn == 0:
             # The reverse keeps the nodes together too; each block ends where it began.
             chain = np.ascontiguousarray(chain[::-1])

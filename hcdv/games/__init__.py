@@ -1,21 +1,45 @@
 """Games over training rows: what a coalition of rows is worth."""
 
-from hcdv.games.catalog import MAX_WEIGHT, NAMES, Utility, build_game, parse_utility
+from hcdv._errors import UtilityError
+from hcdv.games.catalog import MAX_WEIGHT, NAMES, UtilityPlan, plan_utility
 from hcdv.games.dispersion import DispersionGame, normalised_dispersion
 from hcdv.games.evidence import EvidenceGame
-from hcdv.games.rows import TrainingRows
+from hcdv.games.fidelity import MultiFidelity
+from hcdv.games.named import KNN, Evidence, Fit, Forest, Kernel
+from hcdv.games.retrained import (
+    CoalitionCache,
+    Estimator,
+    Function,
+    Logistic,
+    RetrainedGame,
+)
+from hcdv.games.rows import GivenRows, TrainingRows
+from hcdv.games.utility import Utility
 from hcdv.games.vote import Electorate, VoteGame
 
 __all__ = [
+    "KNN",
     "MAX_WEIGHT",
     "NAMES",
+    "CoalitionCache",
     "DispersionGame",
     "Electorate",
+    "Estimator",
+    "Evidence",
     "EvidenceGame",
+    "Fit",
+    "Forest",
+    "Function",
+    "GivenRows",
+    "Kernel",
+    "Logistic",
+    "MultiFidelity",
+    "RetrainedGame",
     "TrainingRows",
     "Utility",
+    "UtilityError",
+    "UtilityPlan",
     "VoteGame",
-    "build_game",
     "normalised_dispersion",
-    "parse_utility",
+    "plan_utility",
 ]

@@ -1,96 +1,216 @@
-"""Games by name."""
+"""What a ``utility`` argument means: names, objects, models, sums of them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
+from sklearn.base import BaseEstimator
+
 from hcdv._validation import check_number
-from hcdv.engine import Threads
-from hcdv.game import Game
-from hcdv.games.evidence import EvidenceGame
-from hcdv.games.knn import knn_game
-from hcdv.games.local import forest_game, kernel_game
+from hcdv.games.fidelity import POINTS, MultiFidelity
+from hcdv.games.named import KNN, Evidence, Fit, Forest, Kernel
+from hcdv.games.retrained import Estimator, Function, Logistic
 from hcdv.games.rows import TrainingRows
+from hcdv.games.utility import Utility
 
 # Larger weights of a game would only cost the digits of the others.
 MAX_WEIGHT = 1e9
 
-NAMES = ("kernel", "forest", "fit", "evidence", "knn")
+NAMES = ("kernel", "forest", "fit", "evidence", "knn", "logistic")
 
 # The sum behind utility="auto", weighed by measurement (docs/quality.md); all are in nats per row.
 AUTO = {"kernel": 1.0, "fit": 1.0}
 AUTO_ON_MIXED = {"forest": 2.0, "fit": 1.0}
-# Noise variance of the fit: at 1/2 its nats weigh as much as the votes'.
-FIT_NOISE = 0.5
+
+# Where costly utilities stop by default: below, a node's rows move the score less than chance does
+# (docs/quality.md).
+USUAL_LEVEL = 2
+# Chains, and core-seconds for them, above which they stop a level earlier.  Estimated from sizes, never timed:
+# the same data must give the same values on every machine.
+USUAL_CHAINS = 64
+AFFORDABLE_SECONDS = 80.0
 
 
 @dataclass(frozen=True)
-class Utility:
-    """A weighted sum of named games."""
+class WeightedUtility:
+    """One term of a sum.
 
-    names: tuple[str, ...]
-    weights: tuple[float, ...]
+    Attributes
+    ----------
+    utility : Utility
+    weight : float
+    shares_below : bool
+        Whether it only shares out what costly ones give to the nodes above.
+    """
+
+    utility: Utility
+    weight: float
+    shares_below: bool = False
+
+    @property
+    def name(self) -> str:
+        return self.utility.name
 
 
-def parse_utility(utility: Any, *, is_mixed: bool) -> Utility:
+@dataclass(frozen=True)
+class UtilityPlan:
+    """A weighted sum of utilities, and how deep costly ones look.
+
+    Attributes
+    ----------
+    terms : tuple of WeightedUtility
+    resolution : int, "points" or None
+        Deepest level that costly terms value; None until it is decided.
+    """
+
+    terms: tuple[WeightedUtility, ...]
+    resolution: int | str | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(term.name for term in self.terms)
+
+    @property
+    def weights(self) -> tuple[float, ...]:
+        return tuple(term.weight for term in self.terms)
+
+    def above(self, rows: TrainingRows) -> tuple[str, ...]:
+        """Names of the terms that cost extra for every stop."""
+        if any(term.shares_below for term in self.terms):
+            return tuple(term.name for term in self.terms if not term.shares_below)
+        return tuple(term.name for term in self.terms if term.utility.chain_seconds(rows, 1) > 0)
+
+    def settled(self, rows: TrainingRows, blocks_by_level: Sequence[int]) -> UtilityPlan:
+        """The plan with its resolution decided for these rows and this tree.
+
+        Parameters
+        ----------
+        rows : TrainingRows
+        blocks_by_level : sequence of int
+            Nodes that tile the points at each level, root first.
+
+        Returns
+        -------
+        UtilityPlan
+            ``resolution`` is a level; ``"points"`` where every term is asked at every point, and terms that
+            would share out below are gone then.
+        """
+        if not self.above(rows) or self.resolution == POINTS:
+            kept = tuple(term for term in self.terms if not term.shares_below)
+            return replace(self, terms=kept, resolution=POINTS)
+        depth = len(blocks_by_level) - 1
+        if self.resolution is not None:
+            return replace(self, resolution=min(int(self.resolution), depth))
+        level = min(USUAL_LEVEL, depth)
+        while level > 1 and USUAL_CHAINS * self._chain_seconds(rows, blocks_by_level[level]) > (
+            AFFORDABLE_SECONDS
+        ):
+            level -= 1
+        return replace(self, resolution=level)
+
+    def _chain_seconds(self, rows: TrainingRows, n_stops: int) -> float:
+        """Core-seconds of the costly terms' chain, roughly."""
+        return sum(
+            term.utility.chain_seconds(rows, n_stops) for term in self.terms if not term.shares_below
+        )
+
+
+def plan_utility(utility: Any, *, is_mixed: bool, validation_weight: float = 0.03) -> UtilityPlan:
     """What a ``utility`` argument means.
 
     Parameters
     ----------
-    utility : "auto", a name, a sequence of names, or a sequence of (name, weight)
-        ``"auto"`` is kernel + fit; on mixed tables twice the forest + fit.  Names without weights count once.
+    utility : "auto", a name, an object, or a sequence of them or of (name or object, weight)
+        ``"auto"`` is kernel + fit; on mixed tables twice the forest + fit.  Terms without weights count once.
+        An object is a :class:`Utility` (``Logistic(C=10)``), a :class:`MultiFidelity`, a scikit-learn
+        classifier, or a callable from row numbers to a value.
     is_mixed : bool
         Whether the input is a table with columns of several kinds.
+    validation_weight : float
+        Of the votes on validation rows, for kernel and forest.
 
     Raises
     ------
     ValueError, TypeError
         One sentence that names what came and what was wanted.
     """
-    if isinstance(utility, str):
-        if utility == "auto":
-            chosen = AUTO_ON_MIXED if is_mixed else AUTO
-            return Utility(tuple(chosen), tuple(chosen.values()))
-        _check_name(utility)
-        return Utility((utility,), (1.0,))
-    if not isinstance(utility, Sequence) or not utility:
-        raise TypeError(
-            f"utility must be 'auto', one of {', '.join(NAMES)}, or a list of them, got {utility!r}."
+    if isinstance(utility, MultiFidelity):
+        upper = _terms(utility.upper, is_mixed, validation_weight)
+        lower = _terms(utility.lower, is_mixed, validation_weight)
+        _check_distinct([*upper, *lower])
+        below = [replace(term, shares_below=True) for term in lower]
+        return UtilityPlan((*upper, *below), utility.resolution)
+    terms = _terms(utility, is_mixed, validation_weight)
+    if len(terms) == 1 and terms[0].name not in _CHEAP:
+        # A model alone: the usual sum shares its nodes out.
+        return plan_utility(
+            MultiFidelity(terms[0].utility), is_mixed=is_mixed, validation_weight=validation_weight
         )
-    if all(isinstance(item, str) for item in utility):
-        names, weights = tuple(utility), (1.0,) * len(utility)
-    else:
-        for item in utility:
-            if not isinstance(item, Sequence) or isinstance(item, str) or len(item) != 2:
-                raise TypeError(f"utility must list names or (name, weight) pairs, got {item!r}.")
-        names = tuple(name for name, _ in utility)
-        weights = tuple(
-            check_number(w, f"the weight of {name!r}", -MAX_WEIGHT, MAX_WEIGHT) for name, w in utility
-        )
-    for name in names:
-        _check_name(name)
+    return UtilityPlan(terms)
+
+
+def _terms(utility: Any, is_mixed: bool, validation_weight: float) -> tuple[WeightedUtility, ...]:
+    def one(item: Any, weight: float = 1.0) -> WeightedUtility:
+        return WeightedUtility(_utility(item, validation_weight), weight)
+
+    if isinstance(utility, str) and utility == "auto":
+        chosen = AUTO_ON_MIXED if is_mixed else AUTO
+        return tuple(one(name, weight) for name, weight in chosen.items())
+    if isinstance(utility, str) or not isinstance(utility, Sequence):
+        return (one(utility),)
+    if not utility:
+        raise TypeError(f"utility must be 'auto', one of {', '.join(NAMES)}, or a list of them, got [].")
+    terms = []
+    weighted = not any(isinstance(item, str) for item in utility) and any(
+        isinstance(item, Sequence) for item in utility
+    )
+    for item in utility:
+        if not weighted:
+            terms.append(one(item))
+            continue
+        if not isinstance(item, Sequence) or isinstance(item, str) or len(item) != 2:
+            raise TypeError(f"utility must list names or (name, weight) pairs, got {item!r}.")
+        term = one(item[0])
+        weight = check_number(item[1], f"the weight of {term.name!r}", -MAX_WEIGHT, MAX_WEIGHT)
+        terms.append(replace(term, weight=weight))
+    _check_distinct(terms)
+    return tuple(terms)
+
+
+def _utility(item: Any, validation_weight: float) -> Utility:
+    """The utility behind a name, a utility object, a model or a callable."""
+    if isinstance(item, str):
+        if item not in _BY_NAME:
+            raise ValueError(f"utility must be 'auto' or made of {', '.join(NAMES)}, got {item!r}.")
+        if item in ("kernel", "forest"):
+            return _BY_NAME[item](validation_weight=validation_weight)  # type: ignore[call-arg]
+        return _BY_NAME[item]()
+    if isinstance(item, Utility):
+        return item
+    if isinstance(item, BaseEstimator):
+        return Estimator(item)
+    if callable(item) or hasattr(item, "address"):
+        return Function(item)
+    raise TypeError(
+        f"utility must be 'auto', one of {', '.join(NAMES)}, a utility object, a scikit-learn classifier, a "
+        f"callable, or a list of them, got {item!r}."
+    )
+
+
+def _check_distinct(terms: Sequence[WeightedUtility]) -> None:
+    names = [term.name for term in terms]
     if len(set(names)) < len(names):
         raise ValueError(f"utility names a game twice: {', '.join(names)}.")
-    return Utility(names, weights)
 
 
-def build_game(
-    name: str, rows: TrainingRows, *, validation_weight: float, seed: int, threads: Threads
-) -> Game:
-    """The game called ``name`` on these rows."""
-    if name == "kernel":
-        return kernel_game(rows, validation_weight=validation_weight, threads=threads)
-    if name == "forest":
-        return forest_game(rows, validation_weight=validation_weight, seed=seed, threads=threads)
-    if name == "fit":
-        return EvidenceGame(rows.X, rows.labels, rows.n_classes, noise=FIT_NOISE, leverage=False)
-    if name == "evidence":
-        return EvidenceGame(rows.X, rows.labels, rows.n_classes)
-    return knn_game(rows, seed=seed)
-
-
-def _check_name(name: Any) -> None:
-    if name not in NAMES:
-        raise ValueError(f"utility must be 'auto' or made of {', '.join(NAMES)}, got {name!r}.")
+_BY_NAME: dict[str, Callable[[], Utility]] = {
+    "kernel": Kernel,
+    "forest": Forest,
+    "fit": Fit,
+    "evidence": Evidence,
+    "knn": KNN,
+    "logistic": Logistic,
+}
+_CHEAP = ("kernel", "forest", "fit", "evidence", "knn")

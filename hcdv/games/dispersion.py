@@ -11,6 +11,7 @@ turns them into a value:
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,7 +47,7 @@ class DispersionState:
 
 
 class DispersionGame:
-    """Cross-label dispersion of the points; an :class:`hcdv.game.AdditiveGame`.
+    """Cross-label dispersion of the points; a :class:`hcdv.game.LocalGame`.
 
     Parameters
     ----------
@@ -74,7 +75,8 @@ class DispersionGame:
         self.X = X
         self.labels = labels
         self.n_classes = n_classes
-        self.mode = MODES[check_choice(dispersion, "dispersion", MODES)]
+        self.dispersion = check_choice(dispersion, "dispersion", MODES)
+        self.mode = MODES[self.dispersion]
         self.kappa = float(len(labels)) if kappa is None else kappa
         self.scale = inverse_lengths(X)
         everyone = self.state(np.arange(self.n_points))
@@ -118,6 +120,13 @@ class DispersionGame:
             distance, pairs, inside, self.mode, self.kappa, self.centre, values
         )
         return values
+
+    def restricted(self, members: Indices) -> DispersionGame:
+        """The game among ``members`` (int64 [k]) alone, renumbered 0..k-1; centre and kappa stay."""
+        game = copy(self)
+        game.n_points = len(members)
+        game.X, game.labels, game.scale = self.X[members], self.labels[members], self.scale[members]
+        return game
 
 
 def inverse_lengths(X: NDArray[Any]) -> NDArray[np.float64]:

@@ -13,6 +13,7 @@ hierarchy-consistent chains the neighbours come first, which makes a linear mode
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hcdv._kernels.evidence import evidence_chain
-from hcdv.game import Indices, Values, chains_from_start, coalitions_from_states
+from hcdv.game import Indices, Values, coalitions_from_states, stops_by_chain
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class EvidenceState:
 
 
 class EvidenceGame:
-    """Evidence, or fit, of Bayesian ridge regression; an :class:`hcdv.game.AdditiveGame`.
+    """Evidence, or fit, of Bayesian ridge regression; a :class:`hcdv.game.LocalGame`.
 
     Parameters
     ----------
@@ -69,6 +70,7 @@ class EvidenceGame:
         self.n_classes = n_classes
         self.noise = noise
         self.leverage = leverage
+        self.n_rows = self.n_points  # divides v; a part of the game keeps it
         # Prior precisions in units of 1/s2: as if X had been divided by its overall standard deviation,
         # beside an intercept that keeps its own size 1.
         size = float(np.einsum("ij,ij->", X, X, dtype=np.float64)) / max(1, X.size)
@@ -82,6 +84,39 @@ class EvidenceGame:
         return EvidenceState(rows.T @ rows, targets.T @ rows, float((targets**2).sum()))
 
     def chain_from(self, state: EvidenceState, order: Indices, stops: Indices) -> Values:
+        return self._walk(*self._posterior(state), order, stops)
+
+    def chains(self, orders: Indices, stops: Indices) -> Values:
+        stops = stops_by_chain(orders, stops)
+        values = np.empty(stops.shape)
+        base, covariance, coefficients = self._posterior(self.state(np.empty(0, np.int64)))
+        for t, order in enumerate(orders):
+            values[t] = self._walk(base, covariance.copy(), coefficients.copy(), order, stops[t])
+        return values
+
+    def coalitions(self, order: Indices, bounds: Indices, masks: NDArray[np.bool_]) -> Values:
+        return coalitions_from_states(self, order, bounds, masks)
+
+    def restricted(self, members: Indices) -> EvidenceGame:
+        """The game among ``members`` (int64 [k]) alone, renumbered 0..k-1; precisions and divisor stay.
+
+        Fewer rows than columns span a smaller space: v depends on their inner products only, so they get
+        coordinates in that space, in which the prior has precision 1.
+        """
+        game = copy(self)
+        game.n_points = len(members)
+        game.X, game.labels = self.X[members], self.labels[members]
+        if len(members) < self.X.shape[1]:
+            rows = game.X / np.sqrt(self.precisions[:-1])
+            triangle: NDArray[np.float64] = np.linalg.qr(rows.T)[1]
+            game.X = np.ascontiguousarray(triangle.T)
+            game.precisions = np.append(np.ones(len(members)), self.precisions[-1])
+        return game
+
+    def _posterior(
+        self, state: EvidenceState
+    ) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
+        """n v, the covariance [d, d] of the weights and their mean [C, d] after the rows of a state."""
         d = len(state.gram)
         # On weights of prior variance 1, where the matrix is I + something whatever the unit of X.
         scale = 1.0 / np.sqrt(self.precisions)
@@ -93,16 +128,22 @@ class EvidenceGame:
         base = -(state.squares - explained) / (2 * self.noise)
         if self.leverage:
             base -= self.n_classes / 2 * float(np.linalg.slogdet(regularised)[1])
+        return base, covariance, coefficients
+
+    def _walk(
+        self,
+        base: float,
+        covariance: NDArray[np.float64],
+        coefficients: NDArray[np.float64],
+        order: Indices,
+        stops: Indices,
+    ) -> Values:
+        """Go on from a posterior, which is used up, and read v at the stops."""
         values = np.empty(len(stops))
         evidence_chain(
             self.X, self.labels, np.ascontiguousarray(order), np.ascontiguousarray(stops),
-            self.noise, self.leverage, base, covariance, coefficients, np.empty(2 * d), values,
+            self.noise, self.leverage, base, covariance, coefficients,
+            np.empty(2 * len(covariance)), values,
         )  # fmt: skip
-        values /= self.n_points
+        values /= self.n_rows
         return values
-
-    def chains(self, orders: Indices, stops: Indices) -> Values:
-        return chains_from_start(self, orders, stops)
-
-    def coalitions(self, order: Indices, bounds: Indices, masks: NDArray[np.bool_]) -> Values:
-        return coalitions_from_states(self, order, bounds, masks)

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hcdv.game import (
-    AdditiveGame,
     Indices,
+    LocalGame,
     Values,
     chains_from_start,
     coalitions_from_states,
@@ -29,17 +29,17 @@ class FoldedState:
 
 
 class FoldedGame:
-    """v(S) = mean over folds f of v_f(S within fold f); an :class:`hcdv.game.AdditiveGame`.
+    """v(S) = mean over folds f of v_f(S within fold f); a :class:`hcdv.game.LocalGame`.
 
     Parameters
     ----------
-    games : sequence of AdditiveGame
+    games : sequence of LocalGame
         Game f is on the points of fold f, numbered in the order in which they occur.
     fold : int64 [n]
         Fold of each point.
     """
 
-    def __init__(self, games: Sequence[AdditiveGame], fold: NDArray[np.int64]) -> None:
+    def __init__(self, games: Sequence[LocalGame], fold: NDArray[np.int64]) -> None:
         self.games = games
         self.fold = fold
         self.n_points = len(fold)
@@ -70,3 +70,14 @@ class FoldedGame:
 
     def coalitions(self, order: Indices, bounds: Indices, masks: NDArray[np.bool_]) -> Values:
         return coalitions_from_states(self, order, bounds, masks)
+
+    def restricted(self, members: Indices) -> FoldedGame:
+        """The game among ``members`` (int64 [k]) alone, renumbered 0..k-1."""
+        fold = self.fold[members]
+        return FoldedGame(
+            [
+                game.restricted(self._place[members[fold == f]])
+                for f, game in enumerate(self.games)
+            ],
+            fold,
+        )

@@ -7,24 +7,19 @@ and v(empty) = 1/C.
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import StratifiedKFold
 
 from hcdv._distance import DistanceImage, neighbour_codes
 from hcdv._kernels.knn import knn_chain, knn_join
-from hcdv._random import derive_seed, generator
 from hcdv.game import Indices, Values, chains_from_start, coalitions_from_states
 from hcdv.games.folds import FoldedGame
 from hcdv.games.rows import TrainingRows
+from hcdv.games.stand_ins import stand_in_folds
 
 NEIGHBOURS = 5
-# Validation rows at most where other training rows stand in for them.
-STAND_INS = 500
-FOLDS = 5
 EMPTY = np.iinfo(np.int32).max
 
 
@@ -41,7 +36,7 @@ class NearestState:
 
 
 class KNNGame:
-    """Soft k-nearest-neighbour accuracy; an :class:`hcdv.game.AdditiveGame`.
+    """Soft k-nearest-neighbour accuracy; a :class:`hcdv.game.LocalGame`.
 
     Parameters
     ----------
@@ -54,6 +49,7 @@ class KNNGame:
     def __init__(self, codes: NDArray[np.int32], n_classes: int, *, k: int = NEIGHBOURS) -> None:
         self.codes = codes
         self.n_points, self.n_val = codes.shape
+        self.n_classes = n_classes
         self.v_empty = 1.0 / n_classes
         self.k = k
 
@@ -70,6 +66,10 @@ class KNNGame:
 
     def coalitions(self, order: Indices, bounds: Indices, masks: NDArray[np.bool_]) -> Values:
         return coalitions_from_states(self, order, bounds, masks)
+
+    def restricted(self, members: Indices) -> KNNGame:
+        """The game among ``members`` (int64 [k]) alone, renumbered 0..k-1."""
+        return KNNGame(self.codes[members], self.n_classes, k=self.k)
 
     def _walk(self, state: NearestState, order: Indices, stops: Indices) -> Values:
         values = np.empty(len(stops))
@@ -91,24 +91,10 @@ def knn_game(rows: TrainingRows, *, seed: int) -> KNNGame | FoldedGame:
             DistanceImage.of(X), rows.labels, rows.X_val.astype(np.float64), rows.labels_val
         )
         return KNNGame(codes, rows.n_classes)
-    smallest = int(np.bincount(rows.labels, minlength=rows.n_classes).min())
-    n_folds = max(2, min(FOLDS, smallest))
-    if rows.n_points < 2 * n_folds or smallest < 2:
-        raise ValueError(
-            "utility='knn' without validation rows needs at least 2 rows of every class, "
-            f"got {smallest} of the rarest; pass X_val and y_val."
-        )
-    warnings.warn(
-        f"utility='knn' without validation rows: each of {n_folds} stratified folds is valued "
-        "against the rows of the others.",
-        stacklevel=2,
-    )
-    folds = StratifiedKFold(n_folds, shuffle=True, random_state=derive_seed(seed, "folds"))
     games, fold = [], np.empty(rows.n_points, np.int64)
-    for f, (others, mine) in enumerate(folds.split(X, rows.labels)):
+    folds = stand_in_folds(rows.labels, rows.n_classes, name="knn", seed=seed)
+    for f, (mine, others) in enumerate(folds):
         fold[mine] = f
-        if len(others) > STAND_INS:
-            others = generator(seed, "folds", f).choice(others, STAND_INS, replace=False)
         codes = neighbour_codes(
             DistanceImage.of(X[mine]), rows.labels[mine], X[others], rows.labels[others]
         )

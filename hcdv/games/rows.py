@@ -10,6 +10,44 @@ from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, eq=False)
+class GivenRows:
+    """Rows as the user passed them, in the user's order, for models that are trained on them.
+
+    Attributes
+    ----------
+    X : array, sparse matrix or DataFrame, n rows
+        As given.
+    features : array [n, ...]
+        Numbers for models that need them: ``X`` itself where it is a numeric array, else the encoder's
+        columns.
+    labels : int64 [n]
+        Class codes 0..n_classes-1.
+    classes : [n_classes]
+        The label behind each code.
+    order : int64 [n]
+        Point j of the games is row ``order[j]``.
+    X_val, features_val, labels_val : the same for n_val validation rows, or None
+    """
+
+    X: Any
+    features: Any
+    labels: NDArray[np.int64]
+    classes: NDArray[Any]
+    order: NDArray[np.int64]
+    X_val: Any = None
+    features_val: Any = None
+    labels_val: NDArray[np.int64] | None = None
+
+    @property
+    def n_rows(self) -> int:
+        return len(self.labels)
+
+    @property
+    def n_classes(self) -> int:
+        return len(self.classes)
+
+
+@dataclass(frozen=True, eq=False)
 class TrainingRows:
     """Rows, labels and validation rows as the games need them, all in one order of rows.
 
@@ -25,6 +63,8 @@ class TrainingRows:
     levels : tuple of int64 bounds, finest first
         Nested contiguous ranges of neighbouring rows, for the neighbour search.
     X_val, labels_val, columns_val : the same for n_val validation rows, or None
+    given : GivenRows or None
+        The rows before any encoding, for utilities that retrain a model.
     """
 
     X: NDArray[Any]
@@ -35,6 +75,7 @@ class TrainingRows:
     X_val: NDArray[Any] | None = None
     labels_val: NDArray[np.int64] | None = None
     columns_val: NDArray[Any] | None = None
+    given: GivenRows | None = None
 
     @property
     def n_points(self) -> int:

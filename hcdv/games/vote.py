@@ -12,6 +12,7 @@ With ``score="share"`` confidence is p - 1/C instead; docs/quality.md shows why 
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 
 from hcdv._kernels.vote import vote_chain, vote_recount
 from hcdv.affinity import Affinity
-from hcdv.game import Indices, Values, coalitions_from_states
+from hcdv.game import Indices, Values, coalitions_from_states, stops_by_chain
 
 # A voter that nobody can reach still needs a prior, or its share would be 0 / 0.
 SMALLEST_PRIOR = 1e-12
@@ -82,9 +83,48 @@ class Electorate:
         state[:, :2] += self.heard
         return vote_recount(chance, log_score, state)
 
+    def restricted(
+        self, votes: _Votes, voters: Indices, labels: NDArray[np.int64]
+    ) -> Electorate:
+        """Only ``voters``, who hear only ``votes``, beside what they had heard beforehand."""
+        return Electorate(votes.on(voters), labels, self.heard[voters])
+
+
+@dataclass(frozen=True)
+class _Votes:
+    """Some rows' votes, one by one: from which of these rows [nnz], on which voter, of what weight."""
+
+    n_sources: int
+    source: Indices
+    voter: NDArray[np.int32]
+    weight: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, affinity: Affinity, members: Indices) -> _Votes:
+        begin = affinity.indptr[members]
+        counts = affinity.indptr[members + 1] - begin
+        before = np.cumsum(counts) - counts
+        entry = np.repeat(begin - before, counts) + np.arange(counts.sum())
+        source = np.repeat(np.arange(len(members)), counts)
+        return cls(len(members), source, affinity.indices[entry], affinity.weights[entry])
+
+    def on(self, voters: Indices) -> Affinity:
+        """The votes on ``voters`` (distinct, int64 [m]) alone, who are renumbered 0..m-1."""
+        ascending = np.argsort(voters)
+        place = np.searchsorted(voters, self.voter, sorter=ascending)
+        local = ascending[np.minimum(place, len(voters) - 1)] if len(voters) else place
+        kept = np.flatnonzero(voters[local] == self.voter)
+        source, local, weight = self.source[kept], local[kept], self.weight[kept]
+        by_voter = np.lexsort((local, source))
+        counts = np.bincount(source, minlength=self.n_sources)
+        indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        return Affinity(
+            indptr, local[by_voter].astype(np.int32), weight[by_voter], len(voters)
+        )
+
 
 class VoteGame:
-    """Coherence game of sparse affinities; an :class:`hcdv.game.AdditiveGame`.
+    """Coherence game of sparse affinities; a :class:`hcdv.game.LocalGame`.
 
     Parameters
     ----------
@@ -109,17 +149,16 @@ class VoteGame:
         score: str = "log",
     ) -> None:
         self.n_points = len(rows.labels)
+        # These divide v; a part of the game keeps them.
+        self.n_rows = self.n_points
+        self.n_val = 0 if validation is None else len(validation.labels)
         self.v_empty = 0.0
         self.rows = rows
         self.validation = validation if validation_weight else None
         self.validation_weight = validation_weight
         self.log_score = score == "log"
         self.chance = 1.0 / n_classes
-        self._start = 0.0
-        if self.validation is not None:
-            state = self.validation.silence()
-            state[:, 3] = 1.0
-            self._start = self.validation.base(state, self.chance, self.log_score)
+        self._start = self._validation_confidence()
 
     @property
     def recall(self) -> float:
@@ -139,13 +178,41 @@ class VoteGame:
         return values
 
     def chains(self, orders: Indices, stops: Indices) -> Values:
-        values = np.empty((len(orders), len(stops)))
+        stops = stops_by_chain(orders, stops)
+        values = np.empty(stops.shape)
         for t, order in enumerate(orders):
-            self._go_on(self._silence(), order, stops, values[t])
+            self._go_on(self._silence(), order, stops[t], values[t])
         return values
 
     def coalitions(self, order: Indices, bounds: Indices, masks: NDArray[np.bool_]) -> Values:
         return coalitions_from_states(self, order, bounds, masks)
+
+    def restricted(self, members: Indices) -> VoteGame:
+        """The game among ``members`` (int64 [k]) alone, renumbered 0..k-1; priors and divisors stay.
+
+        Rows outside never count, and validation rows that no member reaches keep their confidence, so
+        neither is a voter here.
+        """
+        game = copy(self)
+        game.n_points = len(members)
+        votes = _Votes.of(self.rows.affinity, members)
+        game.rows = self.rows.restricted(votes, members, self.rows.labels[members])
+        if self.validation is not None:
+            votes = _Votes.of(self.validation.affinity, members)
+            reached = np.unique(votes.voter).astype(np.int64)
+            game.validation = self.validation.restricted(
+                votes, reached, self.validation.labels[reached]
+            )
+            game._start = game._validation_confidence()
+        return game
+
+    def _validation_confidence(self) -> float:
+        """Confidence of the validation rows before any row speaks, summed."""
+        if self.validation is None:
+            return 0.0
+        state = self.validation.silence()
+        state[:, 3] = 1.0
+        return self.validation.base(state, self.chance, self.log_score)
 
     def _go_on(self, state: VoteState, order: Indices, stops: Indices, values: Values) -> None:
         """Walk a chain from ``state``, which is used up, and write v at the stops to ``values``."""
@@ -179,7 +246,7 @@ class VoteGame:
             self.log_score, True, base[0], state.rows, values,
         )  # fmt: skip
         # Sums first, divisions last: a state stays valid when n changes.
-        values /= self.n_points
+        values /= self.n_rows
         if self.validation is not None:
             a = self.validation.affinity
             theirs = np.empty(len(stops))
@@ -187,5 +254,5 @@ class VoteGame:
                 a.indptr, a.indices, a.weights, labels, self.validation.labels, order, stops,
                 self.chance, self.log_score, False, base[1], state.validation, theirs,
             )  # fmt: skip
-            theirs *= self.validation_weight / len(self.validation.labels)
+            theirs *= self.validation_weight / self.n_val
             values += theirs

@@ -1,0 +1,17 @@
+"""What goes wrong inside a user's utility."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class UtilityError(RuntimeError):
+    """A utility failed on a coalition: it raised, or answered with something that is no value.
+
+    Attributes
+    ----------
+    result : ValuationResult or None
+        The valuation by the chains that were finished before; None where there was none.
+    """
+
+    result: Any = None

@@ -1,0 +1,95 @@
+"""The utilities that go by a name alone: chains in compiled kernels, every point asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from hcdv.engine import Threads
+from hcdv.game import Game
+from hcdv.games.evidence import EvidenceGame
+from hcdv.games.knn import knn_game
+from hcdv.games.local import forest_game, kernel_game
+from hcdv.games.rows import TrainingRows
+
+if TYPE_CHECKING:
+    from hcdv.games.retrained.cache import CoalitionCache
+
+# Noise variance of the fit: at 1/2 its nats weigh as much as the votes'.
+FIT_NOISE = 0.5
+
+
+class _Named:
+    """A chain visits every point anyway, so no stop costs extra."""
+
+    def chain_seconds(self, rows: TrainingRows, n_stops: int) -> float:
+        return 0.0
+
+
+@dataclass(frozen=True)
+class Kernel(_Named):
+    """Coherence among near rows; ``validation_weight`` is w of :mod:`hcdv.games.vote`."""
+
+    validation_weight: float = 0.03
+    name: ClassVar[str] = "kernel"
+
+    def game(
+        self, rows: TrainingRows, *, seed: int, threads: Threads, device: str,
+        cache: CoalitionCache | None = None,
+    ) -> Game:  # fmt: skip
+        return kernel_game(rows, validation_weight=self.validation_weight, threads=threads)
+
+
+@dataclass(frozen=True)
+class Forest(_Named):
+    """Coherence among rows that share leaves of a random forest, out of bag."""
+
+    validation_weight: float = 0.03
+    name: ClassVar[str] = "forest"
+
+    def game(
+        self, rows: TrainingRows, *, seed: int, threads: Threads, device: str,
+        cache: CoalitionCache | None = None,
+    ) -> Game:  # fmt: skip
+        return forest_game(
+            rows, validation_weight=self.validation_weight, seed=seed, threads=threads
+        )
+
+
+@dataclass(frozen=True)
+class Fit(_Named):
+    """How well Bayesian ridge regression on S fits its own labels: the evidence without its Occam term."""
+
+    name: ClassVar[str] = "fit"
+
+    def game(
+        self, rows: TrainingRows, *, seed: int, threads: Threads, device: str,
+        cache: CoalitionCache | None = None,
+    ) -> Game:  # fmt: skip
+        return EvidenceGame(rows.X, rows.labels, rows.n_classes, noise=FIT_NOISE, leverage=False)
+
+
+@dataclass(frozen=True)
+class Evidence(_Named):
+    """Log marginal likelihood of the labels of S under Bayesian ridge regression."""
+
+    name: ClassVar[str] = "evidence"
+
+    def game(
+        self, rows: TrainingRows, *, seed: int, threads: Threads, device: str,
+        cache: CoalitionCache | None = None,
+    ) -> Game:  # fmt: skip
+        return EvidenceGame(rows.X, rows.labels, rows.n_classes)
+
+
+@dataclass(frozen=True)
+class KNN(_Named):
+    """Soft k-nearest-neighbour accuracy on the validation rows."""
+
+    name: ClassVar[str] = "knn"
+
+    def game(
+        self, rows: TrainingRows, *, seed: int, threads: Threads, device: str,
+        cache: CoalitionCache | None = None,
+    ) -> Game:  # fmt: skip
+        return knn_game(rows, seed=seed)

@@ -1,0 +1,107 @@
+"""The cache: bounded, persistent, shared by threads and processes, and honest about foreign files."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from hcdv.games.retrained import CoalitionCache
+
+
+def keys(n, seed=0):
+    return [np.random.default_rng([seed, k]).bytes(32) for k in range(n)]
+
+
+def test_least_recently_asked_go_first():
+    cache = CoalitionCache(max_entries=3)
+    view = cache.view("game", "f")
+    a, b, c, d = keys(4)
+    view.put({a: 1.0, b: 2.0, c: 3.0})
+    assert view.get([a]) == [1.0]
+    view.put({d: 4.0})
+    assert len(cache) == 3
+    assert view.get([a, b, c, d]) == [1.0, None, 3.0, 4.0]
+
+
+def test_games_do_not_see_each_other():
+    cache = CoalitionCache()
+    (key,) = keys(1)
+    cache.view("one", "f").put({key: 1.0})
+    assert cache.view("two", "f").get([key]) == [None]
+    assert cache.view("one", "f").get([key]) == [1.0]
+    cache.view(None, "f").put({key: 2.0})
+    assert cache.view(None, "f").get([key]) == [None]
+
+
+def test_on_disk_scores_outlive_the_process_and_the_memory(tmp_path):
+    path = tmp_path / "scores"
+    names = keys(1200)
+    values = {key: float(k) / 7 for k, key in enumerate(names)}
+    CoalitionCache(path, max_entries=10).view("game", "f").put(values)
+    again = CoalitionCache(path, max_entries=10).view("game", "f")
+    assert again.get(names) == list(values.values())
+    assert again.get(keys(3, seed=1)) == [None] * 3
+    assert CoalitionCache(path).view("other", "f").get(names[:2]) == [None, None]
+
+
+def test_a_function_without_a_version_is_not_cached_on_disk(tmp_path):
+    with pytest.raises(ValueError, match=r"utility 'f' cannot be cached on disk.*version='1'"):
+        CoalitionCache(tmp_path / "scores").view(None, "f")
+
+
+def test_foreign_and_damaged_files_are_refused_and_left_alone(tmp_path):
+    text = tmp_path / "notes.txt"
+    text.write_text("my thesis " * 1000)
+    with pytest.raises(ValueError, match="is not a cache of HCDV, or it is damaged"):
+        CoalitionCache(text)
+    assert text.read_text() == "my thesis " * 1000
+
+    other = tmp_path / "other.db"
+    with sqlite3.connect(other) as connection:
+        connection.execute("CREATE TABLE mine (x)")
+    content = other.read_bytes()
+    with pytest.raises(ValueError, match="is an SQLite file, but no cache of HCDV"):
+        CoalitionCache(other)
+    assert other.read_bytes() == content
+    with pytest.raises(OSError, match="folder"):
+        CoalitionCache(tmp_path / "nowhere" / "scores")
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs kill -9")
+def test_kill_minus_nine_leaves_whole_scores(tmp_path):
+    code = (
+        "import os, signal, sys\n"
+        "from hcdv.games.retrained import CoalitionCache\n"
+        "view = CoalitionCache(sys.argv[1]).view('game', 'f')\n"
+        "for k in range(10**6):\n"
+        "    view.put({k.to_bytes(32, 'big'): float(k)})\n"
+        "    if k == 300: os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    path = tmp_path / "scores"
+    done = subprocess.run([sys.executable, "-c", code, str(path)], check=False)
+    assert done.returncode == -signal.SIGKILL
+    found = CoalitionCache(path).view("game", "f").get([k.to_bytes(32, "big") for k in range(302)])
+    known = [value for value in found if value is not None]
+    assert known == [float(k) for k in range(len(known))]
+    assert len(known) >= 300
+
+
+def test_two_processes_write_side_by_side(tmp_path):
+    code = (
+        "import sys\n"
+        "from hcdv.games.retrained import CoalitionCache\n"
+        "view = CoalitionCache(sys.argv[1]).view('game', 'f')\n"
+        "first = int(sys.argv[2])\n"
+        "for k in range(first, first + 200):\n"
+        "    view.put({k.to_bytes(32, 'big'): float(k)})\n"
+    )
+    path = str(tmp_path / "scores")
+    command = [sys.executable, "-c", code, path]
+    runs = [subprocess.Popen([*command, first], env=os.environ) for first in ("0", "100")]
+    assert [run.wait() for run in runs] == [0, 0]
+    found = CoalitionCache(path).view("game", "f").get([k.to_bytes(32, "big") for k in range(300)])
+    assert found == [float(k) for k in range(300)]
