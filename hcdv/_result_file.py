@@ -53,6 +53,8 @@ def write_result(path: str | PathLike[str], result: ValuationResult) -> None:
         "n_evaluations": int(result.n_evaluations),
         "n_permutations": int(result.n_permutations),
         "stopped_by": result.stopped_by,
+        # An allocation that is not linear in its games has weights, but no parts.
+        "has_parts": bool(result.parts),
         "fidelity": [[name, what] for name, what in result.fidelity.items()],
         "count": 0 if result.point_moments is None else result.point_moments.count,
     }
@@ -98,7 +100,10 @@ def unpack_result(
     facts["fidelity"] = dict(fidelity)
     tree = {name[len(TREE) :]: array for name, array in arrays.items() if name.startswith(TREE)}
     arrays = {name: array for name, array in arrays.items() if not name.startswith(TREE)}
-    _check_arrays(arrays, tree, len(weights))
+    has_parts = meta.get("has_parts", True)
+    if not isinstance(has_parts, bool):
+        raise ValueError("has_parts is neither true nor false")
+    _check_arrays(arrays, tree, len(weights), has_parts=has_parts)
 
     moments = {
         name: Moments(_count(meta, "count", 1), arrays[f"{name}_mean"], arrays[f"{name}_comoment"])
@@ -108,16 +113,20 @@ def unpack_result(
     if "point" in moments:
         parts = list(moments["point"].mean)
     else:
-        parts = [arrays[f"part_{k}"] for k in range(len(weights))]
+        parts = [arrays[f"part_{k}"] for k in range(len(weights))] if has_parts else []
     facts |= {"values": arrays["values"], "ids": arrays["ids"], "weights": weights}
-    facts["parts"] = dict(zip(weights, parts, strict=True))
+    facts["parts"] = dict(zip(weights, parts, strict=True)) if has_parts else {}
     for name in ("std_error", "labels", "node_values", "node_std_error", "part_bounds"):
         facts[name] = arrays.get(name)
     return facts | {f"{name}_moments": moments.get(name) for name in ("point", "node")}, tree
 
 
 def _check_arrays(
-    arrays: Mapping[str, NDArray[Any]], tree: Mapping[str, NDArray[Any]], n_parts: int
+    arrays: Mapping[str, NDArray[Any]],
+    tree: Mapping[str, NDArray[Any]],
+    n_parts: int,
+    *,
+    has_parts: bool,
 ) -> None:
     """That every array has the shape and dtype that goes with the others, and none is missing."""
     n = arrays["values"].size if "values" in arrays else 0
@@ -154,7 +163,7 @@ def _check_arrays(
         unknown = np.isnan(array) if name.endswith("std_error") else ~np.isfinite(array)
         if unknown.any():
             raise ValueError(f"{name} has {int(unknown.sum())} entries that are no finite numbers")
-    wanted = ["values", "ids"] + ([] if "point_mean" in arrays else parts)
+    wanted = ["values", "ids"] + (parts if has_parts and "point_mean" not in arrays else [])
     for a, b in (("mean", "comoment"), ("comoment", "mean")):
         wanted += [f"{name}_{b}" for name in ("point", "node") if f"{name}_{a}" in arrays]
     missing = [name for name in wanted if name not in arrays]

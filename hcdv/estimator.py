@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
+from itertools import pairwise
 from typing import Any, Self
 
 import numpy as np
@@ -15,6 +16,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import Tags
 from sklearn.utils.validation import validate_data
 
+from hcdv._device import DEVICES, resolve_device
 from hcdv._digest import fingerprint
 from hcdv._dispersion import MODES
 from hcdv._labels import encode_known, encode_labels
@@ -23,8 +25,19 @@ from hcdv._progress import Progress
 from hcdv._random import RandomState, check_seed, derive_seed
 from hcdv._validation import check_choice, check_int, check_number
 from hcdv.affinity import tree_levels
-from hcdv.allocation import ChainMoments, Checkpoint, Cut, Resolution, WalkError, walk_chains
-from hcdv.encoder import Spaces, make_encoder
+from hcdv.allocation import MODES as LITERAL_MODES
+from hcdv.allocation import (
+    ChainMoments,
+    Checkpoint,
+    Cut,
+    Literal,
+    LiteralAllocation,
+    Resolution,
+    WalkError,
+    allocate,
+    walk_chains,
+)
+from hcdv.encoder import Encoder, Spaces, make_encoder
 from hcdv.engine import Threads, single_threaded_blas
 from hcdv.game import Game
 from hcdv.games import (
@@ -33,6 +46,7 @@ from hcdv.games import (
     DispersionGame,
     Function,
     GivenRows,
+    MultiFidelity,
     RetrainedGame,
     TrainingRows,
     Utility,
@@ -59,7 +73,7 @@ class HCDV(BaseEstimator):
         with text or missing values are encoded first.
     utility : "auto", name, object, list of them, or list of (name or object, weight)
         M: ``"kernel"``, ``"forest"``, ``"fit"``, ``"evidence"``, ``"knn"``, ``"logistic"``, a
-        scikit-learn classifier, a callable from row numbers to a value, an object of
+        scikit-learn classifier, a torch module, a callable from row numbers to a value, an object of
         :mod:`hcdv.games` such as ``Logistic(C=10, metric="auc")``, or a sum of them.  ``"auto"`` is
         kernel + fit; on tables with text, categories or missing values it is fit + twice the forest.  A
         model that must be retrained values the upper nodes of the tree, and ``"auto"`` shares out below
@@ -71,8 +85,10 @@ class HCDV(BaseEstimator):
         Weight of the cross-label dispersion (lambda of the paper); 0 leaves it out.
     dispersion : {"centred", "normalised", "sum"}
         Form of the dispersion.
-    allocation : {"winter"}
-        How v is shared.
+    allocation : {"winter", "sibling", "weights", "level"} or Literal
+        How v is shared.  ``"winter"`` values a node in every context that the levels above can put it in; the
+        others hand pots down the tree as the paper prints it (:class:`hcdv.allocation.Literal`): they rank
+        rows worse and are there for comparison.
     branching : int or sequence of int
         Children per node, root first; the last entry repeats.
     leaf_size : int
@@ -91,8 +107,9 @@ class HCDV(BaseEstimator):
         with the same bits.
     engine : {"threads"}
         Where chains run.
-    device : {"auto", "cpu"}
-        Where utilities are evaluated.
+    device : {"auto", "cpu", "cuda"}
+        Where models in torch are trained; ``"auto"`` is CUDA where there is a device.  All else runs on the
+        CPU.
     n_jobs : int, optional
         Threads; all available cores by default, at most four a core.  Values do not depend on it, not in
         a single bit.
@@ -137,7 +154,7 @@ class HCDV(BaseEstimator):
         validation_weight: float = 0.03,
         contrast: float = 0.1,
         dispersion: str = "centred",
-        allocation: str = "winter",
+        allocation: Any = "winter",
         branching: Any = 8,
         leaf_size: int = 10,
         capacity_slack: float = 0.2,
@@ -212,6 +229,7 @@ class HCDV(BaseEstimator):
             finished before, or None.
         """
         stopping = self._check_parameters()
+        literal = self._literal()
         seed = check_seed(self.random_state)
         threads = Threads(self.n_jobs)
         progress = Progress(self.verbose > 0)
@@ -254,7 +272,8 @@ class HCDV(BaseEstimator):
                 )  # fmt: skip
                 rows = _rows(spaces, given, spaces_val, in_order)
                 del spaces  # in tree order now: no second copy of the rows
-                plan = plan.settled(rows, _blocks_by_level(in_order))
+                # A literal allocation asks for nodes and leaves by themselves: nothing to be shared out.
+                plan = plan.settled(rows, _blocks_by_level(in_order), points=literal is not None)
                 games, weights = self._games(rows, plan, seed, threads)
                 resolution = _resolution(plan, rows)
                 release_freed_memory()
@@ -264,6 +283,24 @@ class HCDV(BaseEstimator):
                     moments, stopped_by, games, weights, in_order, tree, resolution,
                     ids=names, labels=classes[labels],
                 )  # fmt: skip
+
+            if literal is not None:
+                with progress.stage("handing pots down", in_order.n_nodes) as step:
+                    allocation = allocate(
+                        games,
+                        np.array(list(weights.values())),
+                        in_order,
+                        literal,
+                        n_permutations=self.n_permutations,
+                        seed=seed,
+                        threads=threads,
+                        progress=step.done,
+                    )
+                result = _literal_result(
+                    allocation, games, weights, self.n_permutations, tree,
+                    ids=names, labels=classes[labels],
+                )  # fmt: skip
+                return self._fitted(X, classes, encoder, tree, progress.seconds, games, result)
 
             with progress.stage("walking the chains", self.n_permutations) as step:
                 try:
@@ -284,16 +321,93 @@ class HCDV(BaseEstimator):
                         error.result = result_of(error.moments, "error")
                     raise
 
-        # Only now, all together: a fit that fails leaves the last one whole.
+        result = result_of(moments, stopped_by)
+        return self._fitted(X, classes, encoder, tree, progress.seconds, games, result)
+
+    @classmethod
+    def paper(
+        cls,
+        K: Sequence[int] = (16, 64),
+        M: int = 64,
+        T: int = 64,
+        lambda_: float = 1.0,
+        *,
+        utility: Any = "logistic",
+        n_jobs: int | None = None,
+        random_state: RandomState = None,
+        verbose: int = 0,
+    ) -> Self:
+        """The paper's algorithm with every knob as printed, for comparison.
+
+        One game a level, scaled to the level's total (Algorithm 1, line 9), exact leaves, the normalised
+        dispersion (Eq. 30), a utility in [0, 1] on the validation rows alone (Eq. 8).  The encoder is the
+        identity.
+
+        Parameters
+        ----------
+        K : sequence of int
+            Coalitions of each level, K_1, K_2, ... (Eq. 17); a node gets K_{l+1} / K_l children.
+        M : int
+            Points of a leaf at most.  Leaves of more than a few points are sampled: exact values of 64
+            players of a general game cannot be computed.
+        T : int
+            Permutations of a local game.
+        lambda_ : float
+            Weight of the dispersion; the paper gives none.
+        utility, n_jobs, random_state, verbose
+            As in the class.
+        """
+        counts = [check_int(k, "K", 2) for k in K]
+        if not counts or any(b % a for a, b in pairwise(counts)):
+            raise ValueError(f"K must be numbers each of which divides the next, got {tuple(K)}.")
+        widths = [counts[0], *(b // a for a, b in pairwise(counts))]
+        return cls(
+            encoder="identity",
+            utility=MultiFidelity(utility, resolution="points"),
+            validation_weight=0.0,
+            contrast=lambda_,
+            dispersion="normalised",
+            allocation=Literal("level", normalise="proportional", leaf="exact"),
+            branching=[max(2, width) for width in widths],
+            leaf_size=M,
+            n_permutations=T,
+            n_jobs=n_jobs,
+            random_state=random_state,
+            verbose=verbose,
+        )
+
+    def _fitted(
+        self,
+        X: Any,
+        classes: NDArray[Any],
+        encoder: Encoder,
+        tree: Hierarchy,
+        seconds: dict[str, float],
+        games: Mapping[str, Game],
+        result: ValuationResult,
+    ) -> Self:
+        """Set what a fit sets, all together: a fit that fails before leaves the last one whole."""
         validate_data(self, X, skip_check_array=True)
         self.classes_ = classes
         self.encoder_ = encoder
         self.hierarchy_ = tree
-        self.seconds_ = progress.seconds
+        self.seconds_ = seconds
         self.neighbour_recall_ = getattr(games.get("kernel"), "recall", None)
-        self.result_ = result_of(moments, stopped_by)
-        self.values_ = self.result_.values
+        self.result_ = result
+        self.values_ = result.values
         return self
+
+    def _literal(self) -> Literal | None:
+        """The literal allocation asked for, if one is; what goes with chains only is refused then."""
+        if self.allocation == "winter":
+            return None
+        for name in ("tol", "checkpoint"):
+            if getattr(self, name) is not None:
+                raise ValueError(f"{name} goes with chains, that is allocation='winter', only.")
+        if isinstance(self.allocation, Literal):
+            return self.allocation
+        check_choice(self.allocation, "allocation", ["winter", *LITERAL_MODES])
+        return Literal(self.allocation)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -307,12 +421,16 @@ class HCDV(BaseEstimator):
         check_number(self.validation_weight, "validation_weight", 0.0, MAX_WEIGHT)
         check_number(self.contrast, "contrast", -MAX_WEIGHT, MAX_WEIGHT)
         check_choice(self.dispersion, "dispersion", MODES)
-        check_choice(self.allocation, "allocation", ["winter"])
         check_choice(self.engine, "engine", ["threads"])
-        check_choice(self.device, "device", ["auto", "cpu"])
+        check_choice(self.device, "device", DEVICES)
         check_int(self.n_permutations, "n_permutations", 2)
         check_int(self.verbose, "verbose", 0)
-        plan_utility(self.utility, is_mixed=False)
+        plan = plan_utility(self.utility, is_mixed=False)
+        if self.device == "cuda" and not plan.needs_torch:
+            raise ValueError(
+                f"device='cuda' is for models trained in torch, but utility {', '.join(plan.names)} runs on "
+                "the CPU."
+            )
         for path, name in ((self.cache, "cache"), (self.checkpoint, "checkpoint")):
             if path is not None and not isinstance(path, (str, os.PathLike)):
                 raise TypeError(f"{name} must be a path, got {type(path).__name__}.")
@@ -341,12 +459,13 @@ class HCDV(BaseEstimator):
         self, rows: TrainingRows, plan: UtilityPlan, seed: int, threads: Threads
     ) -> tuple[dict[str, Game], dict[str, float]]:
         cache = CoalitionCache(self.cache)
+        device = resolve_device(self.device) if plan.needs_torch else "cpu"
         games = {
             term.name: term.utility.game(
                 rows,
                 seed=derive_seed(seed, "game", term.name),
                 threads=threads,
-                device=self.device if self.device == "cuda" else "cpu",
+                device=device,
                 cache=cache,
             )
             for term in plan.terms
@@ -422,7 +541,7 @@ def _result(
         nodes = cut.settled(nodes, list(games))
         bounds[:, [name in resolution.below for name in games]] = 0.0
         fidelity = _fidelity(games, resolution, len(cut.blocks))
-    fits = [game.n_evaluations for game in games.values() if isinstance(game, RetrainedGame)]
+    fits = _fits(games)
     return ValuationResult.from_moments(
         moments.points.placed(tree.order),
         nodes,
@@ -431,10 +550,58 @@ def _result(
         ids=ids,
         labels=labels,
         hierarchy=tree,
-        n_evaluations=sum(fits) if fits else moments.n_permutations * tree.n_points,
+        n_evaluations=moments.n_permutations * tree.n_points if fits is None else fits,
         stopped_by=stopped_by,
         fidelity=fidelity,
     )
+
+
+def _literal_result(
+    allocation: LiteralAllocation,
+    games: Mapping[str, Game],
+    weights: Mapping[str, float],
+    n_permutations: int,
+    tree: Hierarchy,
+    *,
+    ids: NDArray[Any],
+    labels: NDArray[Any],
+) -> ValuationResult:
+    """The result of pots handed down, in the order of the rows as given."""
+    if allocation.n_near_zero:
+        warnings.warn(
+            f"at {allocation.n_near_zero} nodes the paper's denominator was near zero, and the pot was split "
+            "by the number of rows.",
+            stacklevel=3,
+        )
+
+    def placed(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        out = np.empty_like(values)
+        out[..., tree.order] = values
+        return out
+
+    parts = {} if allocation.parts is None else dict(zip(weights, placed(allocation.parts), strict=True))
+    fits = _fits(games)
+    return ValuationResult(
+        values=placed(allocation.values),
+        std_error=None if allocation.std_error is None else placed(allocation.std_error),
+        ids=ids,
+        parts=parts,
+        weights=dict(weights),
+        v_empty=allocation.v_empty,
+        v_full=allocation.v_full,
+        n_evaluations=allocation.n_evaluations if fits is None else fits,
+        n_permutations=n_permutations,
+        stopped_by="n_permutations" if allocation.std_error is None else "exact",
+        labels=labels,
+        hierarchy=tree,
+        node_values=allocation.node_values,
+    )
+
+
+def _fits(games: Mapping[str, Game]) -> int | None:
+    """Models trained by the games that train some; None where none does."""
+    fits = [game.n_evaluations for game in games.values() if isinstance(game, RetrainedGame)]
+    return sum(fits) if fits else None
 
 
 def _fidelity(games: Mapping[str, Game], resolution: Resolution, n_blocks: int) -> dict[str, str]:

@@ -2,6 +2,18 @@
 
 from hcdv.allocation.chains import ChainMoments, WalkError, walk_chains
 from hcdv.allocation.checkpoint import Checkpoint
+from hcdv.allocation.literal import MODES, Literal, LiteralAllocation, allocate
 from hcdv.allocation.resolution import Cut, Resolution
 
-__all__ = ["ChainMoments", "Checkpoint", "Cut", "Resolution", "WalkError", "walk_chains"]
+__all__ = [
+    "MODES",
+    "ChainMoments",
+    "Checkpoint",
+    "Cut",
+    "Literal",
+    "LiteralAllocation",
+    "Resolution",
+    "WalkError",
+    "allocate",
+    "walk_chains",
+]

@@ -11,6 +11,7 @@ from hcdv.games.retrained import (
     Estimator,
     Function,
     Logistic,
+    Module,
     RetrainedGame,
 )
 from hcdv.games.rows import GivenRows, TrainingRows
@@ -33,6 +34,7 @@ __all__ = [
     "GivenRows",
     "Kernel",
     "Logistic",
+    "Module",
     "MultiFidelity",
     "RetrainedGame",
     "TrainingRows",

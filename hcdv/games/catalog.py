@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator
 from hcdv._validation import check_number
 from hcdv.games.fidelity import POINTS, MultiFidelity
 from hcdv.games.named import KNN, Evidence, Fit, Forest, Kernel
-from hcdv.games.retrained import Estimator, Function, Logistic
+from hcdv.games.retrained import Estimator, Function, Logistic, Module
 from hcdv.games.rows import TrainingRows
 from hcdv.games.utility import Utility
 
@@ -69,6 +69,11 @@ class UtilityPlan:
     resolution: int | str | None = None
 
     @property
+    def needs_torch(self) -> bool:
+        """Whether a term trains its models in torch."""
+        return any(isinstance(term.utility, (Logistic, Module)) for term in self.terms)
+
+    @property
     def names(self) -> tuple[str, ...]:
         return tuple(term.name for term in self.terms)
 
@@ -82,7 +87,9 @@ class UtilityPlan:
             return tuple(term.name for term in self.terms if not term.shares_below)
         return tuple(term.name for term in self.terms if term.utility.chain_seconds(rows, 1) > 0)
 
-    def settled(self, rows: TrainingRows, blocks_by_level: Sequence[int]) -> UtilityPlan:
+    def settled(
+        self, rows: TrainingRows, blocks_by_level: Sequence[int], *, points: bool = False
+    ) -> UtilityPlan:
         """The plan with its resolution decided for these rows and this tree.
 
         Parameters
@@ -90,6 +97,8 @@ class UtilityPlan:
         rows : TrainingRows
         blocks_by_level : sequence of int
             Nodes that tile the points at each level, root first.
+        points : bool
+            Every point of every term, whatever was asked for.
 
         Returns
         -------
@@ -97,7 +106,7 @@ class UtilityPlan:
             ``resolution`` is a level; ``"points"`` where every term is asked at every point, and terms that
             would share out below are gone then.
         """
-        if not self.above(rows) or self.resolution == POINTS:
+        if points or not self.above(rows) or self.resolution == POINTS:
             kept = tuple(term for term in self.terms if not term.shares_below)
             return replace(self, terms=kept, resolution=POINTS)
         depth = len(blocks_by_level) - 1
@@ -125,7 +134,7 @@ def plan_utility(utility: Any, *, is_mixed: bool, validation_weight: float = 0.0
     utility : "auto", a name, an object, or a sequence of them or of (name or object, weight)
         ``"auto"`` is kernel + fit; on mixed tables twice the forest + fit.  Terms without weights count once.
         An object is a :class:`Utility` (``Logistic(C=10)``), a :class:`MultiFidelity`, a scikit-learn
-        classifier, or a callable from row numbers to a value.
+        classifier, a torch module or its class, or a callable from row numbers to a value.
     is_mixed : bool
         Whether the input is a table with columns of several kinds.
     validation_weight : float
@@ -191,12 +200,20 @@ def _utility(item: Any, validation_weight: float) -> Utility:
         return item
     if isinstance(item, BaseEstimator):
         return Estimator(item)
+    if _is_module(item):
+        return Module(item)
     if callable(item) or hasattr(item, "address"):
         return Function(item)
     raise TypeError(
         f"utility must be 'auto', one of {', '.join(NAMES)}, a utility object, a scikit-learn classifier, a "
-        f"callable, or a list of them, got {item!r}."
+        f"torch module, a callable, or a list of them, got {item!r}."
     )
+
+
+def _is_module(item: Any) -> bool:
+    """Whether ``item`` is a torch module or a class of them, told without importing torch."""
+    kind = item if isinstance(item, type) else type(item)
+    return any(f"{c.__module__}.{c.__qualname__}" == "torch.nn.modules.module.Module" for c in kind.__mro__)
 
 
 def _check_distinct(terms: Sequence[WeightedUtility]) -> None:

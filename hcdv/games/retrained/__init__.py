@@ -5,5 +5,14 @@ from hcdv.games.retrained.estimator import Estimator
 from hcdv.games.retrained.function import Function
 from hcdv.games.retrained.game import RetrainedGame, Trainer
 from hcdv.games.retrained.logistic import Logistic
+from hcdv.games.retrained.module import Module
 
-__all__ = ["CoalitionCache", "Estimator", "Function", "Logistic", "RetrainedGame", "Trainer"]
+__all__ = [
+    "CoalitionCache",
+    "Estimator",
+    "Function",
+    "Logistic",
+    "Module",
+    "RetrainedGame",
+    "Trainer",
+]

@@ -360,6 +360,32 @@ class TestModules:
             trainer = trainer_of(Module(Branching, epochs=1), given_rows())
         assert np.isfinite(trainer.scores(subsets(90, (20, 30)))).all()
 
+    @pytest.mark.parametrize("kind", ["rows", "buffer"])
+    def test_padding_leaves_no_trace(self, kind):
+        """Layers that `vmap` takes, but that would see the rows a mini-batch is padded with."""
+
+        class Centring(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.layer = nn.Linear(4, 3)
+                self.register_buffer("mean", torch.zeros(4))
+
+            def forward(self, x):
+                if not self.training:
+                    return self.layer(x - self.mean)
+                if kind == "buffer":
+                    self.mean.copy_(x.mean(0))
+                    return self.layer(x)
+                return self.layer(x - x.mean(0))
+
+        words = {"rows": "mixes the rows", "buffer": "changes its buffer 'mean'"}[kind]
+        with pytest.warns(UserWarning, match=words):
+            trainer = trainer_of(Module(Centring, epochs=2), given_rows())
+        assert not trainer.prototype.at_once
+        _, buffers = trainer._train([trainer._coalition(np.arange(70))])
+        if kind == "buffer":
+            np.testing.assert_allclose(buffers["mean"][0], trainer.X[:70].mean(0), atol=1e-5)
+
     def test_torchs_own_generator_is_seeded_and_left_alone(self):
         class Noisy(nn.Module):
             def __init__(self):
