@@ -253,8 +253,8 @@ class HCDV(BaseEstimator):
                     is_mixed=encoder.is_mixed,
                     validation_weight=self.validation_weight,
                 )
-                # ... and for models, where the rows are no numbers as given.
-                wants_columns = "forest" in plan.names or encoder.is_mixed
+                # ... and for models in torch, where the rows are no numbers as given.
+                wants_columns = "forest" in plan.names or (encoder.is_mixed and plan.needs_torch)
                 spaces = encoder.fit_spaces(X, labels, seed=seed, columns=wants_columns)
                 for note in encoder.notes:
                     warnings.warn(note, stacklevel=2)
@@ -268,7 +268,7 @@ class HCDV(BaseEstimator):
             with progress.stage("preparing the games"):
                 given = _given_rows(
                     X, labels, classes, X_val, labels_val, spaces, spaces_val, tree.order,
-                    is_mixed=encoder.is_mixed,
+                    is_mixed=encoder.is_mixed, needs_torch=plan.needs_torch,
                 )  # fmt: skip
                 rows = _rows(spaces, given, spaces_val, in_order)
                 del spaces  # in tree order now: no second copy of the rows
@@ -628,6 +628,7 @@ def _given_rows(
     order: NDArray[np.int64],
     *,
     is_mixed: bool,
+    needs_torch: bool,
 ) -> GivenRows:
     """The rows as the user passed them; where they are no numbers, the encoder's columns stand in."""
 
@@ -635,10 +636,12 @@ def _given_rows(
         return rows if hasattr(rows, "shape") or rows is None else np.asarray(rows)
 
     given, given_val = plain(X), plain(X_val)
-    if is_mixed:
+    # Only where they are asked for: on a table they are a second copy of the rows.
+    features = features_val = None
+    if needs_torch and is_mixed:
         features = spaces.columns
         features_val = None if spaces_val is None else spaces_val.columns
-    else:
+    elif needs_torch:
         features, features_val = _numbers(given), None if given_val is None else _numbers(given_val)
     return GivenRows(
         X=given,

@@ -41,6 +41,8 @@ What the printed lines leave open:
   The weights of line 23 add up to 1 within a parent, so that total is v(D) - v(empty) at every level whatever
   they are, and ``"level"`` need not compute them.  Nor do the nodes of a level have to do with the pots of
   their parents: only the values of each level add up, children need not add up to their parent.
+- Eqs. 14-15 are made for a v that is not negative.  Where the root's pot is a loss, as it can be with games
+  that are log likelihoods, ``"weights"`` charges the most to the best child.
 - Line 9 divides by a sum that is often near 0 in pure leaves; ``hcdv.allocation.budgets`` says what is done.
 """
 

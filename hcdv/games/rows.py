@@ -17,9 +17,9 @@ class GivenRows:
     ----------
     X : array, sparse matrix or DataFrame, n rows
         As given.
-    features : array [n, ...]
-        Numbers for models that need them: ``X`` itself where it is a numeric array, else the encoder's
-        columns.
+    features : array [n, ...] or None
+        Numbers for models in torch: ``X`` itself where it is a numeric array, else the encoder's columns; None
+        where no such model is asked for.
     labels : int64 [n]
         Class codes 0..n_classes-1.
     classes : [n_classes]

@@ -35,7 +35,7 @@ def validated(
                 replace(
                     given,
                     X_val=take_rows(given.X, others),
-                    features_val=take_rows(given.features, others),
+                    features_val=None if given.features is None else take_rows(given.features, others),
                     labels_val=given.labels[others],
                 )
             )
