@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[1]
         ("detection", ["--sets", "breast_cancer", "--seeds", "1"]),
         ("selection", []),
         ("logistic", []),
+        ("estimators", []),
     ],
 )
 def test_fast_profile_runs(module, options, tmp_path):

@@ -100,7 +100,7 @@ class LocalPlay:
     Attributes
     ----------
     games : sequence of p Game
-        Sampled ones share their permutations, so that values are additive in the games.
+        Sampled local games share their permutations, so that their values are additive in the games.
     n_permutations : int
         T; an odd number is rounded up to whole antithetic pairs.
     seed : int

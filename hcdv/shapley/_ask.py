@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn, Protocol, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
 
-BatchGame = Callable[[NDArray[np.bool_]], Any]
+from hcdv._kernels.native import native_coalitions, native_masks
+
+
+class CompiledGame(Protocol):
+    """A numba ``cfunc`` of signature ``float64(CPointer(int64), int64)``: the ascending members, their number.
+
+    Asked without the GIL; it signals an error by NaN.
+    """
+
+    @property
+    def address(self) -> int: ...
+
+
+BatchGame = Callable[[NDArray[np.bool_]], Any] | CompiledGame
 
 # Booleans handed to a game at once: some 8 MB once it turns them into floats, so that its own
 # temporaries stay near the cache (16 times as many took twice as long).
@@ -28,12 +41,50 @@ def ask(game: BatchGame, coalitions: NDArray[np.bool_]) -> NDArray[np.float64]:
     Raises
     ------
     TypeError
-        If ``game`` is not callable, or its answer is not an array of numbers.
+        If ``game`` is neither callable nor compiled, or its answer is not an array of numbers.
     ValueError
         If the answer has another shape than [B], or NaN or infinity for some coalition.
     """
+    if _is_compiled(game):
+        bounds = np.concatenate([[0], np.cumsum(coalitions.sum(axis=1, dtype=np.int64))])
+        values = np.empty(len(coalitions))
+        native_coalitions(game.address, np.nonzero(coalitions)[1].astype(np.int64), bounds, values)
+    else:
+        values = _answers(game, coalitions)
+    bad = ~np.isfinite(values)
+    if bad.any():
+        first = int(np.argmax(bad))
+        _refuse(float(values[first]), np.flatnonzero(coalitions[first]))
+    return values
+
+
+def ask_masks(game: BatchGame, masks: NDArray[np.uint64], n_players: int) -> NDArray[np.float64]:
+    """Values of coalitions given as bit masks (bit j = player j), batch by batch."""
+    values = np.empty(len(masks))
+    if _is_compiled(game):
+        native_masks(game.address, masks, np.empty(64, np.int64), values)
+        bad = ~np.isfinite(values)
+        if bad.any():
+            first = int(np.argmax(bad))
+            members = [j for j in range(n_players) if int(masks[first]) >> j & 1]
+            _refuse(float(values[first]), np.array(members, np.int64))
+        return values
+    step = batch_rows(n_players)
+    for a in range(0, len(masks), step):
+        octets = masks[a : a + step].astype("<u8").view(np.uint8).reshape(-1, 8)
+        bits = np.unpackbits(octets, axis=1, count=n_players, bitorder="little")
+        values[a : a + step] = ask(game, bits.view(np.bool_))
+    return values
+
+
+def _is_compiled(game: BatchGame) -> TypeGuard[CompiledGame]:
+    return isinstance(getattr(game, "address", None), int)
+
+
+def _answers(game: BatchGame, coalitions: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """What a Python game answers, as float64 [B]."""
     if not callable(game):
-        raise TypeError(f"game must be callable, got {type(game).__name__}.")
+        raise TypeError(f"game must be callable or a numba cfunc, got {type(game).__name__}.")
     shown = coalitions.view()
     shown.setflags(write=False)  # a game that writes into its argument would answer for another one
     answer = game(shown)
@@ -48,26 +99,13 @@ def ask(game: BatchGame, coalitions: NDArray[np.bool_]) -> NDArray[np.float64]:
             f"game must return one value per coalition, shape ({len(coalitions)},), "
             f"got shape {values.shape}."
         )
-    bad = ~np.isfinite(values)
-    if bad.any():
-        first = int(np.argmax(bad))
-        members = np.flatnonzero(coalitions[first])
-        raise ValueError(
-            f"game returned {values[first]} for the coalition {name_coalition(members)}; "
-            "every value must be finite."
-        )
     return values
 
 
-def ask_masks(game: BatchGame, masks: NDArray[np.uint64], n_players: int) -> NDArray[np.float64]:
-    """Values of coalitions given as bit masks (bit j = player j), batch by batch."""
-    values = np.empty(len(masks))
-    step = batch_rows(n_players)
-    for a in range(0, len(masks), step):
-        octets = masks[a : a + step].astype("<u8").view(np.uint8).reshape(-1, 8)
-        bits = np.unpackbits(octets, axis=1, count=n_players, bitorder="little")
-        values[a : a + step] = ask(game, bits.view(np.bool_))
-    return values
+def _refuse(value: float, members: NDArray[np.int64]) -> NoReturn:
+    raise ValueError(
+        f"game returned {value} for the coalition {name_coalition(members)}; every value must be finite."
+    )
 
 
 def check_no_overflow(values: NDArray[np.float64]) -> None:

@@ -69,9 +69,10 @@ def exact(game: BatchGame, n_players: int) -> NDArray[np.float64]:
 
     Parameters
     ----------
-    game : callable
+    game : callable, or numba ``cfunc`` of signature ``float64(CPointer(int64), int64)``
         ``game(coalitions: bool[B, m]) -> float[B]``; asked for every coalition once, in batches of
-        at most one million booleans, the empty coalition first.
+        at most one million booleans, the empty coalition first. A ``cfunc`` gets the ascending
+        members of one coalition and their number.
     n_players : int
         m, from 1 to 24.
 

@@ -25,8 +25,9 @@ def winter_exact(game: BatchGame, hierarchy: Hierarchy) -> NDArray[np.float64]:
 
     Parameters
     ----------
-    game : callable
-        ``game(coalitions: bool[B, n]) -> float[B]`` over the points 0..n-1.
+    game : callable, or numba ``cfunc`` of signature ``float64(CPointer(int64), int64)``
+        ``game(coalitions: bool[B, n]) -> float[B]`` over the points 0..n-1. A ``cfunc`` gets the
+        ascending members of one coalition and their number.
     hierarchy : Hierarchy
         At most 62 points, and few enough coalitions: a point of leaf L meets 2**|L| subsets of its
         leaf in each of prod 2**(siblings) contexts, siblings counted at every node above. Only

@@ -287,24 +287,30 @@ def test_bits_do_not_depend_on_threads(mode):
             assert one.n_evaluations == other.n_evaluations
 
 
-@pytest.mark.parametrize("kind", [TableGame, LocalTable])
-def test_large_local_games_are_sampled_and_say_so(kind):
+def test_large_local_games_are_sampled_and_say_so():
     rng = np.random.default_rng(8)
     n = 14
-    game = kind(rng.random(2**n) + np.bitwise_count(np.arange(2**n)))
+    table = rng.random(2**n) + np.bitwise_count(np.arange(2**n))
     tree = Hierarchy.from_labels([[0] * n])
-    exact = exact_values(game.table)
-    literal = Literal("sibling", "additive")
-    runs = [run(game, tree, literal, n_permutations=16, seed=seed) for seed in range(60)]
-    for result in runs:
-        assert result.std_error is None
-        np.testing.assert_array_equal(result.estimated_leaves, [0])
-        assert result.values.sum() == pytest.approx(game.table[-1] - game.table[0])
-    values = np.array([result.values for result in runs])
-    spread = values.std(axis=0, ddof=1)
-    assert (spread > 0).all()
-    # Unbiased: the mean of 60 runs is within five of its standard errors of the exact value.
-    assert (np.abs(values.mean(axis=0) - exact) < 5 * spread / np.sqrt(60)).all()
+    exact, root_mean_square = exact_values(table), {}
+    for kind in (LocalTable, TableGame):
+        runs = [
+            run(kind(table), tree, Literal("sibling", "additive"), n_permutations=16, seed=seed)
+            for seed in range(60)
+        ]
+        for result in runs:
+            assert result.std_error is None
+            np.testing.assert_array_equal(result.estimated_leaves, [0])
+            assert result.values.sum() == pytest.approx(table[-1] - table[0])
+        values = np.array([result.values for result in runs])
+        spread = values.std(axis=0, ddof=1)
+        assert (spread > 0).all()
+        root_mean_square[kind] = np.sqrt(((values - exact) ** 2).mean())
+        if kind is LocalTable:
+            # Chains are unbiased: the mean of 60 runs is within five of its standard errors.
+            assert (np.abs(values.mean(axis=0) - exact) < 5 * spread / np.sqrt(60)).all()
+    # The estimator for games that pay per coalition may shrink, if that leaves no larger error.
+    assert root_mean_square[TableGame] <= root_mean_square[LocalTable]
 
 
 def test_a_chain_and_its_reverse_cancel_what_is_quadratic():
