@@ -21,6 +21,9 @@ FORMAT_VERSION = 1
 
 TREE = "tree_"
 
+_OPTIONAL = (
+    "std_error", "labels", "node_values", "node_std_error", "node_parts", "part_bounds", "estimated_leaves",
+)  # fmt: skip
 _NUMBERS = "biufSUMmT"  # kinds of dtype that an archive holds as they are
 _MAX_COUNT = 2**62
 
@@ -28,7 +31,7 @@ _MAX_COUNT = 2**62
 def write_result(path: str | PathLike[str], result: ValuationResult) -> None:
     """Write ``result`` to one file, atomically."""
     arrays: dict[str, NDArray[Any]] = {"values": result.values, "ids": _plain(result.ids)}
-    for name in ("std_error", "labels", "node_values", "node_std_error", "part_bounds"):
+    for name in _OPTIONAL:
         array = getattr(result, name)
         if array is not None:
             arrays[name] = _plain(array)
@@ -116,7 +119,7 @@ def unpack_result(
         parts = [arrays[f"part_{k}"] for k in range(len(weights))] if has_parts else []
     facts |= {"values": arrays["values"], "ids": arrays["ids"], "weights": weights}
     facts["parts"] = dict(zip(weights, parts, strict=True)) if has_parts else {}
-    for name in ("std_error", "labels", "node_values", "node_std_error", "part_bounds"):
+    for name in _OPTIONAL:
         facts[name] = arrays.get(name)
     return facts | {f"{name}_moments": moments.get(name) for name in ("point", "node")}, tree
 
@@ -144,12 +147,16 @@ def _check_arrays(
         "part_bounds": (2, n_parts),
         "point_mean": (n_parts, n),
         "point_comoment": (n_pairs, n),
+        "node_parts": (n_parts, n_nodes),
         "node_mean": (n_parts, n_nodes),
         "node_comoment": (n_pairs, n_nodes),
     }
     parts = [f"part_{k}" for k in range(n_parts)]
     shapes |= dict.fromkeys(parts, (n,))
     for name, array in arrays.items():
+        if name == "estimated_leaves":
+            _check_nodes(array, n_nodes, name)
+            continue
         expected = shapes.get(name)
         if expected is None:
             raise ValueError(f"it holds an array {name!r} that no result has")
@@ -169,6 +176,14 @@ def _check_arrays(
     missing = [name for name in wanted if name not in arrays]
     if missing:
         raise ValueError(f"{missing[0]} is missing")
+
+
+def _check_nodes(array: NDArray[Any], n_nodes: int, name: str) -> None:
+    """That an array lists nodes of the tree."""
+    if array.ndim != 1 or array.dtype != np.int64:
+        raise ValueError(f"{name} has shape {array.shape} and dtype {array.dtype}, expected a list of int64")
+    if ((array < 0) | (array >= n_nodes)).any():
+        raise ValueError(f"{name} names nodes that its tree does not have")
 
 
 def _weights(meta: Mapping[str, Any]) -> dict[str, float]:

@@ -297,7 +297,7 @@ class HCDV(BaseEstimator):
                         progress=step.done,
                     )
                 result = _literal_result(
-                    allocation, games, weights, self.n_permutations, tree,
+                    allocation, games, weights, literal.mode, self.n_permutations, tree,
                     ids=names, labels=classes[labels],
                 )  # fmt: skip
                 return self._fitted(X, classes, encoder, tree, progress.seconds, games, result)
@@ -560,6 +560,7 @@ def _literal_result(
     allocation: LiteralAllocation,
     games: Mapping[str, Game],
     weights: Mapping[str, float],
+    mode: str,
     n_permutations: int,
     tree: Hierarchy,
     *,
@@ -571,6 +572,12 @@ def _literal_result(
         warnings.warn(
             f"at {allocation.n_near_zero} nodes the paper's denominator was near zero, and the pot was split "
             "by the number of rows.",
+            stacklevel=3,
+        )
+    if mode == "weights" and allocation.v_full < allocation.v_empty:
+        warnings.warn(
+            "allocation='weights' splits a loss here, v(all rows) < v(none), and then charges the most to the "
+            "best: Eqs. 14-15 are made for utilities that are not negative.",
             stacklevel=3,
         )
 
@@ -595,6 +602,9 @@ def _literal_result(
         labels=labels,
         hierarchy=tree,
         node_values=allocation.node_values,
+        node_parts=allocation.node_parts,
+        part_bounds=allocation.part_bounds,
+        estimated_leaves=allocation.estimated_leaves,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from hcdv.hierarchy import Hierarchy
 
 QUOTAS = ("leaf", "class", "global")
+
+_FLOATS = ("values", "std_error", "node_values", "node_std_error", "node_parts", "part_bounds")
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +59,9 @@ class ValuationResult:
         Value of each node of the tree, breadth-first; children sum to their parent.
     fidelity : dict of str to str
         What each part valued, where a costly one valued the upper nodes only; else empty.
+    estimated_leaves : int64 [e] or None
+        Leaves (node ids) whose points were to be valued exactly and were too many for it; None where nothing
+        was to be exact.
 
     Notes
     -----
@@ -78,17 +83,21 @@ class ValuationResult:
     node_values: NDArray[np.float64] | None = None
     node_std_error: NDArray[np.float64] | None = None
     fidelity: Mapping[str, str] = field(default_factory=dict)
-    # Kept so that other weights cost no second run; None where a method has no parts to reweigh.
+    estimated_leaves: NDArray[np.int64] | None = None
+    # Kept so that other weights cost no second run; None where a method has no parts to reweigh.  Nodes have
+    # moments where chains were walked, and parts where an allocation without chains is linear in its games.
     point_moments: Moments | None = field(default=None, repr=False)
     node_moments: Moments | None = field(default=None, repr=False)
+    node_parts: NDArray[np.float64] | None = field(default=None, repr=False)
     part_bounds: NDArray[np.float64] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         frozen: dict[str, Any] = {
             name: _read_only(getattr(self, name), np.float64)
-            for name in ("values", "std_error", "node_values", "node_std_error", "part_bounds")
+            for name in _FLOATS
         }
         frozen |= {name: _read_only(getattr(self, name)) for name in ("ids", "labels")}
+        frozen["estimated_leaves"] = _read_only(self.estimated_leaves, np.int64)
         frozen["parts"] = {
             name: _read_only(part, np.float64) for name, part in self.parts.items()
         }
@@ -235,7 +244,8 @@ class ValuationResult:
         ValueError
             For a name that is no part of this result.
         """
-        if self.point_moments is None or self.node_moments is None or self.part_bounds is None:
+        has_nodes = self.node_moments is not None or self.node_parts is not None
+        if not has_nodes or not self.parts or self.part_bounds is None:
             raise ValueError("this result has no parts to reweight.")
         if self.hierarchy is None or self.labels is None:
             raise ValueError("this result has lost its tree and cannot be reweighted.")
@@ -245,11 +255,23 @@ class ValuationResult:
                 f"no part is called {unknown[0]!r}; the parts are {', '.join(self.weights)}."
             )
         changed = {name: check_number(value, name) for name, value in weights.items()}
+        new = {**self.weights, **changed}
+        if self.point_moments is None or self.node_moments is None:
+            factors = np.array(list(new.values()))
+            v_empty, v_full = (self.part_bounds @ factors).tolist()
+            return replace(
+                self,
+                values=factors @ np.array(list(self.parts.values())),
+                node_values=factors @ self.node_parts,
+                weights=new,
+                v_empty=v_empty,
+                v_full=v_full,
+            )
         return ValuationResult.from_moments(
             self.point_moments,
             self.node_moments,
             self.part_bounds,
-            {**self.weights, **changed},
+            new,
             ids=self.ids,
             labels=self.labels,
             hierarchy=self.hierarchy,
@@ -275,6 +297,9 @@ class ValuationResult:
             )
         if self.fidelity:
             lines.append("; ".join(f"{name}: {what}" for name, what in self.fidelity.items()))
+        if self.estimated_leaves is not None and len(self.estimated_leaves):
+            count = len(self.estimated_leaves)
+            lines.append(f"{count:,} leaves were too large for exact values and were sampled")
         negative = int((self.values < 0).sum())
         lines.append(f"{negative:,} rows ({negative / max(1, len(self)):.1%}) have a negative value")
         return "\n".join(lines)

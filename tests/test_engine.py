@@ -136,8 +136,10 @@ def test_overlapping_contexts_restore_the_limit_only_at_the_end():
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_ctrl_c_answers_within_a_second(n_jobs):
     script = (
-        "import time\n"
+        "import signal, time\n"
         "from hcdv.engine import Threads\n"
+        # A job in the background of a shell is started with SIGINT ignored, and so are its children.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "def task(i):\n"
         "    if i == 4: print('running', flush=True)\n"
         "    time.sleep(0.05)\n"

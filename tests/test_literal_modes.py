@@ -25,17 +25,42 @@ def test_values_add_up_in_the_order_of_the_rows(mode, normalise, tmp_path):
     np.testing.assert_allclose(sums[leaves], result.node_values[leaves], atol=1e-12)
     if mode != "level":
         np.testing.assert_allclose(sums, result.node_values, atol=1e-12)
-    if normalise == "additive" and mode != "weights":
-        total = sum(result.weights[name] * part for name, part in result.parts.items())
-        np.testing.assert_allclose(total, result.values, atol=1e-12)
-    else:
-        assert not result.parts
-    with pytest.raises(ValueError, match="no parts to reweight"):
-        result.reweight(contrast=0.0)
     result.save(tmp_path / "values")
     again = ValuationResult.load(tmp_path / "values")
     np.testing.assert_array_equal(again.values, result.values)
     assert set(again.parts) == set(result.parts)
+    np.testing.assert_array_equal(again.estimated_leaves, result.estimated_leaves)
+    if normalise != "additive" or mode == "weights":
+        assert not result.parts
+        with pytest.raises(ValueError, match="no parts to reweight"):
+            result.reweight(contrast=0.0)
+        return
+    total = sum(result.weights[name] * part for name, part in result.parts.items())
+    np.testing.assert_allclose(total, result.values, atol=1e-12)
+    other = fit(
+        HCDV(contrast=0.7, allocation=Literal(mode, normalise), n_permutations=8, random_state=0)
+    ).result_
+    for weighed in (result.reweight(contrast=0.7), again.reweight(contrast=0.7)):
+        np.testing.assert_allclose(weighed.values, other.values, atol=1e-12)
+        np.testing.assert_allclose(weighed.node_values, other.node_values, atol=1e-12)
+        assert weighed.efficiency_gap < 1e-12
+
+
+def test_leaves_that_were_sampled_are_named():
+    small = fit(HCDV(allocation="sibling", leaf_size=5, n_permutations=8, random_state=0)).result_
+    assert len(small.estimated_leaves) == 0 and "sampled" not in small.summary()
+    model = fit(HCDV(allocation="sibling", leaf_size=40, n_permutations=2, random_state=0))
+    leaves = model.result_.estimated_leaves
+    assert len(leaves) and np.isin(leaves, model.hierarchy_.leaves).all()
+    assert f"{len(leaves)} leaves were too large for exact values" in model.result_.summary()
+
+
+def test_a_loss_handed_down_by_weights_is_pointed_out():
+    def size(rows):
+        return -float(len(rows))
+
+    with pytest.warns(UserWarning, match="splits a loss here"):
+        fit(HCDV(utility=size, contrast=0, allocation="weights", n_permutations=2, random_state=0))
 
 
 def test_names_mean_the_safe_exact_form_and_threads_do_not_matter():

@@ -108,6 +108,10 @@ class LiteralAllocation:
         ``"level"``, where those of a level do to the root's (a leaf counting in all levels below it too).
     parts : float64 [p, n] or None
         Values in each game; ``values`` is their weighted sum.  None where the allocation is not linear.
+    node_parts : float64 [p, n_nodes] or None
+        The same of ``node_values``.
+    part_bounds : float64 [2, p] or None
+        v(empty) and v(D) of each game, where there are parts.
     std_error : float64 [n] or None
         Zeros where every local game was exact.  None where one was sampled: its error moves all pots below.
     v_empty, v_full : float
@@ -124,6 +128,8 @@ class LiteralAllocation:
     values: Values
     node_values: Values
     parts: NDArray[np.float64] | None
+    node_parts: NDArray[np.float64] | None
+    part_bounds: NDArray[np.float64] | None
     std_error: Values | None
     v_empty: float
     v_full: float
@@ -184,13 +190,19 @@ def allocate(
     # which is breadth-first: a pot is there before its node's turn comes.
     for node, outcome in enumerate(threads.map(descent.play_node, range(hierarchy.n_nodes))):
         descent.split(node, outcome)
-    v_empty = float(weights @ [game.v_empty for game in play.games])
-    parts = descent.points if literal.is_linear else None
+    empty = np.array([game.v_empty for game in play.games])
+    v_empty = float(weights @ empty)
+    parts = node_parts = bounds = None
+    if literal.is_linear:
+        parts, node_parts = descent.points, descent.pots
+        bounds = np.array([empty, empty + descent.pots[:, 0]])
     outer = weights if literal.is_linear else np.ones(1)
     return LiteralAllocation(
         values=outer @ descent.points,
         node_values=outer @ descent.pots,
         parts=parts,
+        node_parts=node_parts,
+        part_bounds=bounds,
         std_error=np.zeros(hierarchy.n_points) if descent.is_exact else None,
         v_empty=v_empty,
         v_full=v_empty + float(outer @ descent.pots[:, 0]),

@@ -69,7 +69,7 @@ class Metric:
         -------
         float64 [B]
         """
-        return _BUILT_IN[self.name][1](np.asarray(predictions), labels_val, n_classes)
+        return _BUILT_IN[self.name][1](np.ascontiguousarray(predictions), labels_val, n_classes)
 
     def chance(self, labels_val: NDArray[np.int64], n_classes: int) -> float:
         """M(empty): what guessing without any rows is worth.  Not for scorers, which need rows."""
@@ -130,17 +130,19 @@ def check_needs(metric: Any, utility: str, allowed: tuple[str, ...]) -> Metric:
     return made
 
 
+# A score must not depend, in its last bit, on how many models are scored together: sums run over whole
+# numbers, along contiguous rows, or class by class.
+
+
 def _accuracy(codes: NDArray[Any], y: NDArray[np.int64], n_classes: int) -> NDArray[np.float64]:
-    return (codes == y).mean(axis=1)
+    return np.count_nonzero(codes == y, axis=1) / len(y)
 
 
 def _balanced_accuracy(
     codes: NDArray[Any], y: NDArray[np.int64], n_classes: int
 ) -> NDArray[np.float64]:
-    counts = np.bincount(y, minlength=n_classes)
-    # Each row weighs 1 / (classes present * rows of its class).
-    weights = 1.0 / (np.count_nonzero(counts) * counts[y])
-    return (codes == y) @ weights
+    shares = [np.count_nonzero(codes[:, y == c] == c, axis=1) / (y == c).sum() for c in np.unique(y)]
+    return _mean(shares)
 
 
 def _auc(p: NDArray[Any], y: NDArray[np.int64], n_classes: int) -> NDArray[np.float64]:
@@ -157,18 +159,30 @@ def _auc(p: NDArray[Any], y: NDArray[np.int64], n_classes: int) -> NDArray[np.fl
         )
     if not areas:
         raise ValueError("metric 'auc' needs validation rows of at least two classes.")
-    return np.mean(areas, axis=0)
+    return _mean(areas)
 
 
 def _log_loss(p: NDArray[Any], y: NDArray[np.int64], n_classes: int) -> NDArray[np.float64]:
-    right = np.clip(p[:, np.arange(len(y)), y], SMALLEST_PROBABILITY, 1.0)
+    right = np.clip(_of_right_class(p, y), SMALLEST_PROBABILITY, 1.0)
     return np.exp(np.log(right).mean(axis=1))
 
 
 def _brier(p: NDArray[Any], y: NDArray[np.int64], n_classes: int) -> NDArray[np.float64]:
     # |p - e_y|^2 = |p|^2 - 2 p_y + 1
-    squares = np.einsum("bvc,bvc->bv", p, p) - 2 * p[:, np.arange(len(y)), y] + 1
+    squares = np.square(p).sum(axis=2) - 2 * _of_right_class(p, y) + 1
     return np.clip(1 - squares.mean(axis=1) / 2, 0.0, 1.0)
+
+
+def _mean(by_class: list[NDArray[np.float64]]) -> NDArray[np.float64]:
+    total = np.zeros_like(by_class[0])
+    for scores in by_class:
+        total += scores
+    return total / len(by_class)
+
+
+def _of_right_class(p: NDArray[Any], y: NDArray[np.int64]) -> NDArray[Any]:
+    """[B, n_val], C-contiguous."""
+    return np.ascontiguousarray(p[:, np.arange(len(y)), y])
 
 
 _BUILT_IN: dict[str, tuple[str, Callable[..., NDArray[np.float64]]]] = {

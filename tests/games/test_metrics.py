@@ -53,6 +53,20 @@ def test_probabilities(n_classes, ties):
     assert make_metric("brier").chance(y, n_classes) == pytest.approx(0.5 + 0.5 / n_classes)
 
 
+@pytest.mark.parametrize("name", ["accuracy", "balanced_accuracy", "auc", "log_loss", "brier"])
+@pytest.mark.parametrize("n_classes", [2, 11])
+def test_scores_do_not_depend_on_what_else_is_scored(name, n_classes):
+    rng = np.random.default_rng(1)
+    p, y = rng.dirichlet(np.ones(n_classes), (33, 301)), rng.integers(0, n_classes, 301)
+    metric = make_metric(name)
+    shown = p.argmax(2) if metric.needs == "labels" else p
+    together = metric.scores(shown, y, n_classes)
+    np.testing.assert_array_equal(
+        together, np.concatenate([metric.scores(shown[b : b + 1], y, n_classes) for b in range(33)])
+    )
+    np.testing.assert_array_equal(together, metric.scores(np.asfortranarray(shown), y, n_classes))
+
+
 def test_perfect_and_hopeless_predictions_span_the_range():
     y = np.array([0, 1, 1, 0])
     right = np.eye(2)[y][None]
