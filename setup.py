@@ -26,6 +26,7 @@ KERNELS = [
     "native",
     "neighbours",
     "permute",
+    "ridge",
     "vote",
 ]
 

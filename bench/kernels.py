@@ -12,13 +12,14 @@ import argparse
 from typing import Any
 
 import numpy as np
+from sklearn.linear_model import RidgeClassifier
 
 from bench._measure import arguments, best_of, run
 from hcdv._kernels.moments import add_marginals, add_sample
 from hcdv._kernels.permute import sample_chain
 from hcdv.affinity import kernel_affinity
 from hcdv.engine import Threads, single_threaded_blas
-from hcdv.games import DispersionGame, Electorate, EvidenceGame, VoteGame
+from hcdv.games import DispersionGame, Electorate, EvidenceGame, RidgeGame, VoteGame
 from hcdv.hierarchy import Hierarchy
 from hcdv.shapley import exact_values
 
@@ -61,6 +62,21 @@ def main(options: argparse.Namespace) -> list[dict[str, Any]]:
         evidence = EvidenceGame(X, labels, n_classes)
         seconds, _ = best_of(lambda: evidence.chains(order[None], stops), 3)
         note("evidence.evidence_chain (d 24, C 5)", seconds, n, "row")
+
+        few = order[:2000]
+        ridge = RidgeGame(X, labels, X[-500:], labels[-500:], n_classes)
+        everywhere = np.arange(len(few) + 1)
+        nobody = ridge.state(np.empty(0, np.int64))
+        seconds, _ = best_of(lambda: ridge.chain_from(nobody, few, everywhere), 3)
+        note("ridge.ridge_chain (500 voters)", seconds, len(few), "row")
+        prefixes = [few[:stop] for stop in range(100, len(few), 100)]
+        seconds, _ = best_of(
+            lambda: [
+                RidgeClassifier().fit(X[rows], labels[rows]).score(X[-500:], labels[-500:]) for rows in prefixes
+            ],
+            1,
+        )
+        note("  scikit-learn fit and score", seconds, len(prefixes), "row")
 
         contrast = DispersionGame(X, labels, n_classes)
         seconds, _ = best_of(lambda: contrast.chains(order[None], stops), 3)

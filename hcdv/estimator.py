@@ -72,7 +72,7 @@ class HCDV(BaseEstimator):
         How rows become vectors: standardised, above 60 columns projected to principal components; tables
         with text or missing values are encoded first.
     utility : "auto", name, object, list of them, or list of (name or object, weight)
-        M: ``"kernel"``, ``"forest"``, ``"fit"``, ``"evidence"``, ``"knn"``, ``"logistic"``, a
+        M: ``"kernel"``, ``"forest"``, ``"fit"``, ``"evidence"``, ``"knn"``, ``"ridge"``, ``"logistic"``, a
         scikit-learn classifier, a torch module, a callable from row numbers to a value, an object of
         :mod:`hcdv.games` such as ``Logistic(C=10, metric="auc")``, or a sum of them.  ``"auto"`` is
         kernel + fit; on tables with text, categories or missing values it is fit + twice the forest.  A

@@ -49,7 +49,7 @@ def test_knn_without_a_validation_set_uses_folds_and_says_so(noisy):
     assert roc_auc_score(is_flipped, -model.values_) > 0.75
 
 
-@pytest.mark.parametrize("utility", ["auto", "kernel", "forest", "evidence", "knn"])
+@pytest.mark.parametrize("utility", ["auto", "kernel", "forest", "evidence", "knn", "ridge"])
 @pytest.mark.parametrize("loader", [load_iris, load_breast_cancer])
 def test_sums_hold_on_every_level(loader, utility):
     data = loader()

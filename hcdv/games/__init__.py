@@ -5,7 +5,7 @@ from hcdv.games.catalog import MAX_WEIGHT, NAMES, UtilityPlan, plan_utility
 from hcdv.games.dispersion import DispersionGame, normalised_dispersion
 from hcdv.games.evidence import EvidenceGame
 from hcdv.games.fidelity import MultiFidelity
-from hcdv.games.named import KNN, Evidence, Fit, Forest, Kernel
+from hcdv.games.named import KNN, Evidence, Fit, Forest, Kernel, Ridge
 from hcdv.games.retrained import (
     CoalitionCache,
     Estimator,
@@ -14,6 +14,7 @@ from hcdv.games.retrained import (
     Module,
     RetrainedGame,
 )
+from hcdv.games.ridge import RidgeGame
 from hcdv.games.rows import GivenRows, TrainingRows
 from hcdv.games.utility import Utility
 from hcdv.games.vote import Electorate, VoteGame
@@ -37,6 +38,8 @@ __all__ = [
     "Module",
     "MultiFidelity",
     "RetrainedGame",
+    "Ridge",
+    "RidgeGame",
     "TrainingRows",
     "Utility",
     "UtilityError",

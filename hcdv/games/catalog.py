@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator
 
 from hcdv._validation import check_number
 from hcdv.games.fidelity import POINTS, MultiFidelity
-from hcdv.games.named import KNN, Evidence, Fit, Forest, Kernel
+from hcdv.games.named import KNN, Evidence, Fit, Forest, Kernel, Ridge
 from hcdv.games.retrained import Estimator, Function, Logistic, Module
 from hcdv.games.rows import TrainingRows
 from hcdv.games.utility import Utility
@@ -18,7 +18,7 @@ from hcdv.games.utility import Utility
 # Larger weights of a game would only cost the digits of the others.
 MAX_WEIGHT = 1e9
 
-NAMES = ("kernel", "forest", "fit", "evidence", "knn", "logistic")
+NAMES = ("kernel", "forest", "fit", "evidence", "knn", "ridge", "logistic")
 
 # The sum behind utility="auto", weighed by measurement (docs/quality.md); all are in nats per row.
 AUTO = {"kernel": 1.0, "fit": 1.0}
@@ -70,8 +70,8 @@ class UtilityPlan:
 
     @property
     def needs_torch(self) -> bool:
-        """Whether a term trains its models in torch."""
-        return any(isinstance(term.utility, (Logistic, Module)) for term in self.terms)
+        """Whether a term trains its models in torch, on features as numbers."""
+        return any(getattr(term.utility, "needs_torch", False) for term in self.terms)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -228,6 +228,7 @@ _BY_NAME: dict[str, Callable[[], Utility]] = {
     "fit": Fit,
     "evidence": Evidence,
     "knn": KNN,
+    "ridge": Ridge,
     "logistic": Logistic,
 }
-_CHEAP = ("kernel", "forest", "fit", "evidence", "knn")
+_CHEAP = ("kernel", "forest", "fit", "evidence", "knn", "ridge")

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from hcdv._validation import check_number
 from hcdv.engine import Threads
 from hcdv.game import Game
 from hcdv.games.evidence import EvidenceGame
 from hcdv.games.knn import knn_game
 from hcdv.games.local import forest_game, kernel_game
+from hcdv.games.ridge import ridge_game
 from hcdv.games.rows import TrainingRows
 
 if TYPE_CHECKING:
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 
 # Noise variance of the fit: at 1/2 its nats weigh as much as the votes'.
 FIT_NOISE = 0.5
+# On rows of unit variance: below, updates along a chain lose their digits; above, all coefficients are 0.
+SMALLEST_PENALTY, LARGEST_PENALTY = 1e-6, 1e12
 
 
 class _Named:
@@ -93,3 +97,20 @@ class KNN(_Named):
         cache: CoalitionCache | None = None,
     ) -> Game:  # fmt: skip
         return knn_game(rows, seed=seed)
+
+
+@dataclass(frozen=True)
+class Ridge(_Named):
+    """Accuracy of a ridge classifier on the validation rows; ``alpha`` penalises squared coefficients."""
+
+    alpha: float = 1.0
+    name: ClassVar[str] = "ridge"
+
+    def __post_init__(self) -> None:
+        check_number(self.alpha, "alpha", SMALLEST_PENALTY, LARGEST_PENALTY)
+
+    def game(
+        self, rows: TrainingRows, *, seed: int, threads: Threads, device: str,
+        cache: CoalitionCache | None = None,
+    ) -> Game:  # fmt: skip
+        return ridge_game(rows, alpha=self.alpha, seed=seed)

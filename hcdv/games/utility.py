@@ -20,6 +20,8 @@ class Utility(Protocol):
     ----------
     name : str
         Of the part in results.
+    needs_torch : bool, optional
+        Whether it wants ``rows.given.features`` and a device; False where there is no such attribute.
     """
 
     @property

@@ -5,7 +5,7 @@ import pytest
 
 from hcdv.affinity import Affinity
 from hcdv.game import AdditiveGame, Game, coalitions_from_chains
-from hcdv.games import DispersionGame, Electorate, EvidenceGame, VoteGame
+from hcdv.games import DispersionGame, Electorate, EvidenceGame, RidgeGame, VoteGame
 from hcdv.games.folds import FoldedGame
 from hcdv.games.knn import KNNGame
 from tests.reference.evidence import evidence_chain
@@ -40,6 +40,12 @@ def knn(n=N, seed=1):
     return KNNGame((2 * rank + rng.integers(0, 2, (n, N_VAL))).astype(np.int32), N_CLASSES)
 
 
+def ridge():
+    X, labels, rng = rows()
+    X_val = rng.normal(size=(40, 4)).astype(np.float32)
+    return RidgeGame(X, labels, X_val, rng.integers(0, N_CLASSES, 40), N_CLASSES)
+
+
 def folded():
     fold = np.random.default_rng(2).permutation(np.arange(N) % 3)
     return FoldedGame([knn(int((fold == f).sum()), seed=f) for f in range(3)], fold)
@@ -53,6 +59,7 @@ GAMES = {
     "dispersion_sum": lambda: DispersionGame(*rows()[:2], N_CLASSES, dispersion="sum"),
     "dispersion_centred": lambda: DispersionGame(*rows()[:2], N_CLASSES),
     "knn": knn,
+    "ridge": ridge,
     "folded": folded,
 }
 

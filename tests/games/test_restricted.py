@@ -7,7 +7,7 @@ import pytest
 
 from hcdv.allocation.local_games import TranslatedGame
 from hcdv.game import AdditiveGame, LocalGame
-from hcdv.games import DispersionGame, EvidenceGame, VoteGame
+from hcdv.games import DispersionGame, EvidenceGame, RidgeGame, VoteGame
 from tests.games.test_additive import GAMES, N_CLASSES, N_VAL, N
 from tests.table_game import TableGame
 
@@ -27,6 +27,7 @@ ALL = GAMES | {
     "trusting_vote": trusting_vote,
     "wide_evidence": lambda: EvidenceGame(WIDE.astype(np.float32), LABELS, N_CLASSES),
     "wide_fit": lambda: EvidenceGame(WIDE, LABELS, N_CLASSES, leverage=False),
+    "wide_ridge": lambda: RidgeGame(WIDE, LABELS, WIDE[::2], LABELS[::2], N_CLASSES, alpha=1e-2),
     "dispersion_normalised": lambda: DispersionGame(WIDE, LABELS, N_CLASSES, dispersion="normalised"),
 }
 

@@ -49,6 +49,7 @@ class Logistic:
     tol: float = 1e-8
     max_iter: int = 100
     name: ClassVar[str] = "logistic"
+    needs_torch: ClassVar[bool] = True
     _metric: Metric = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

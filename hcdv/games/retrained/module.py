@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from hcdv._validation import check_int, check_number
 from hcdv.engine import Threads
@@ -73,6 +73,7 @@ class Module:
     weight_decay: float = 0.0
     patience: int | None = None
     name: str = "module"
+    needs_torch: ClassVar[bool] = True
     _metric: Metric = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
