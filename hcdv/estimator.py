@@ -54,6 +54,7 @@ from hcdv.games import (
     plan_utility,
 )
 from hcdv.games.dispersion import inverse_lengths
+from hcdv.games.on_device import device_game
 from hcdv.hierarchy import Hierarchy
 from hcdv.result import ValuationResult
 from hcdv.stopping import StandardError, StoppingRule
@@ -108,8 +109,8 @@ class HCDV(BaseEstimator):
     engine : {"threads"}
         Where chains run.
     device : {"auto", "cpu", "cuda"}
-        Where models in torch are trained; ``"auto"`` is CUDA where there is a device.  All else runs on the
-        CPU.
+        Where models in torch are trained; ``"auto"`` is CUDA where there is a device.  ``"cuda"`` takes the
+        chains of all other games there too, which ``"auto"`` leaves to the compiled kernels on the CPU.
     n_jobs : int, optional
         Threads; all available cores by default, at most four a core.  Values do not depend on it, not in
         a single bit.
@@ -425,12 +426,9 @@ class HCDV(BaseEstimator):
         check_choice(self.device, "device", DEVICES)
         check_int(self.n_permutations, "n_permutations", 2)
         check_int(self.verbose, "verbose", 0)
-        plan = plan_utility(self.utility, is_mixed=False)
-        if self.device == "cuda" and not plan.needs_torch:
-            raise ValueError(
-                f"device='cuda' is for models trained in torch, but utility {', '.join(plan.names)} runs on "
-                "the CPU."
-            )
+        plan_utility(self.utility, is_mixed=False)
+        if self.device == "cuda":
+            resolve_device(self.device)
         for path, name in ((self.cache, "cache"), (self.checkpoint, "checkpoint")):
             if path is not None and not isinstance(path, (str, os.PathLike)):
                 raise TypeError(f"{name} must be a path, got {type(path).__name__}.")
@@ -459,7 +457,9 @@ class HCDV(BaseEstimator):
         self, rows: TrainingRows, plan: UtilityPlan, seed: int, threads: Threads
     ) -> tuple[dict[str, Game], dict[str, float]]:
         cache = CoalitionCache(self.cache)
-        device = resolve_device(self.device) if plan.needs_torch else "cpu"
+        device = "cpu"
+        if plan.needs_torch or self.device == "cuda":
+            device = resolve_device(self.device)
         games = {
             term.name: term.utility.game(
                 rows,
@@ -476,6 +476,9 @@ class HCDV(BaseEstimator):
                 rows.X, rows.labels, rows.n_classes, dispersion=self.dispersion
             )
             weights["contrast"] = float(self.contrast)
+        # Pots are handed down by games among few points, which the kernels play.
+        if self.device == "cuda" and self.allocation == "winter":
+            games = {name: device_game(game, device) for name, game in games.items()}
         return games, weights
 
     def _checkpoint(
@@ -493,7 +496,7 @@ class HCDV(BaseEstimator):
             f"{term.name}:{getattr(games[term.name], 'fingerprint', None) or _recipe(term.utility)}"
             for term in plan.terms
         ]
-        facts = [*recipes, plan.resolution, bool(self.contrast), self.dispersion, seed]
+        facts = [*recipes, plan.resolution, bool(self.contrast), self.dispersion, seed, self.device == "cuda"]
         arrays = [
             rows.X, rows.labels, rows.columns, rows.X_val, rows.labels_val, rows.columns_val,
             *(getattr(in_order, item.name) for item in fields(in_order)),

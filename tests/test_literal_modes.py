@@ -106,16 +106,6 @@ def test_what_goes_with_chains_only_is_refused(tmp_path):
         Literal("sibling", normalise="none")
 
 
-def test_devices():
-    with pytest.raises(ValueError, match="device='cuda' is for models trained in torch, but utility kernel"):
-        fit(HCDV(utility="kernel", device="cuda"))
-    torch = pytest.importorskip("torch", reason="utility 'logistic' needs torch")
-    if torch.cuda.is_available():
-        pytest.skip("a CUDA device answers here")
-    with pytest.raises(ValueError, match="torch finds no CUDA device"):
-        fit(HCDV(utility="logistic", device="cuda"))
-
-
 def test_a_torch_module_values_the_upper_nodes():
     torch = pytest.importorskip("torch", reason="modules need torch")
 

@@ -73,7 +73,7 @@ class RidgeGame:
         self.labels_val = np.ascontiguousarray(labels_val)
         self.n_classes = n_classes
         self.alpha = alpha
-        self._columns_val = np.ascontiguousarray(X_val.T, np.float64)
+        self.columns_val = np.ascontiguousarray(X_val.T, np.float64)
 
     def state(self, members: Indices) -> RidgeState:
         rows = self.X[members].astype(np.float64)
@@ -82,11 +82,11 @@ class RidgeGame:
         return RidgeState(rows.T @ rows, mine.T @ rows, mine.sum(axis=0))
 
     def chain_from(self, state: RidgeState, order: Indices, stops: Indices) -> Values:
-        d, n_val = self._columns_val.shape
+        d, n_val = self.columns_val.shape
         coefficients, mean, inverse = self._fitted(state)
         values = np.empty(len(stops))
         ridge_chain(
-            self.X, self.labels, np.ascontiguousarray(order), np.ascontiguousarray(stops), self._columns_val,
+            self.X, self.labels, np.ascontiguousarray(order), np.ascontiguousarray(stops), self.columns_val,
             self.labels_val, self.v_empty, inverse, coefficients, mean, state.counts.copy(),
             np.empty((self.n_classes, n_val)), np.empty(2 * d + n_val), np.empty(n_val, np.int64), values,
         )  # fmt: skip
@@ -99,7 +99,7 @@ class RidgeGame:
         """Value of unions of groups, by adding the groups' statistics and solving many unions at once."""
         states = [self.state(order[bounds[g] : bounds[g + 1]]) for g in range(len(bounds) - 1)]
         values = np.full(len(masks), self.v_empty)
-        d, n_val = self._columns_val.shape
+        d, n_val = self.columns_val.shape
         step = max(1, BATCH_NUMBERS // max(1, d * d + n_val * self.n_classes))
         for a in range(0, len(masks) if states else 0, step):
             inside = masks[a : a + step].astype(np.float64)
@@ -125,7 +125,7 @@ class RidgeGame:
         if len(members) < self.X.shape[1]:
             basis, triangle = np.linalg.qr(game.X.T.astype(np.float64))
             game.X = np.ascontiguousarray(triangle.T)
-            game._columns_val = np.ascontiguousarray(basis.T @ self._columns_val)
+            game.columns_val = np.ascontiguousarray(basis.T @ self.columns_val)
         return game
 
     def _fitted(
@@ -156,7 +156,7 @@ class RidgeGame:
         crossed = sums - counts[:, :, None] * mean[:, None, :]
         coefficients = np.linalg.solve(centred, crossed.transpose(0, 2, 1)).transpose(0, 2, 1)
         offsets = counts / n[:, None] - np.einsum("bcd,bd->bc", coefficients, mean)
-        scores = coefficients @ self._columns_val + offsets[:, :, None]
+        scores = coefficients @ self.columns_val + offsets[:, :, None]
         scores[counts == 0] = -np.inf
         return np.count_nonzero(scores.argmax(axis=1) == self.labels_val, axis=1) / len(self.labels_val)
 
