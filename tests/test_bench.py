@@ -21,6 +21,8 @@ ROOT = Path(__file__).parents[1]
         ("selection", []),
         ("logistic", []),
         ("estimators", []),
+        ("bounds", []),
+        ("cuda", ["--cases", "games", "nodes"]),
     ],
 )
 def test_fast_profile_runs(module, options, tmp_path):

@@ -21,6 +21,7 @@ LAYERS = {
     "ValuationResult": 4,
     "Hierarchy": 3,
     "baselines": 6,
+    "diagnostics": 6,
     "allocation": 5,
     "result": 4,
     "encoder": 4,
