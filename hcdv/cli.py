@@ -120,7 +120,7 @@ def demo(folder: Path, seed: int) -> None:
     "--utility",
     default="auto",
     show_default=True,
-    help="kernel, forest, fit, evidence, knn, logistic, or several with commas.",
+    help="kernel, forest, fit, evidence, knn, ridge, logistic, or several with commas.",
 )
 @click.option(
     "--resolution",
@@ -150,6 +150,19 @@ def demo(folder: Path, seed: int) -> None:
 @click.option(
     "--cache", type=click.Path(path_type=Path), help="File that keeps the score of every model trained."
 )
+@click.option(
+    "--encoder",
+    default="auto",
+    show_default=True,
+    help="auto, identity, contrastive, or 'identity,contrastive': the space(s) that rows are compared in.",
+)
+@click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    show_default=True,
+    help="Where networks are trained; cuda takes all games there.",
+)
 @click.option("--jobs", type=int, help="Threads; all cores by default.")
 @click.option(
     "--seed",
@@ -176,6 +189,8 @@ def value(
     seconds: float | None,
     checkpoint: Path | None,
     cache: Path | None,
+    encoder: str,
+    device: str,
     jobs: int | None,
     seed: int,
     quiet: bool,
@@ -212,12 +227,14 @@ def value(
 
     begin = time.perf_counter()
     model = HCDV(
+        encoder=_names(encoder),
         utility=_utility(utility, resolution),
         contrast=contrast,
         n_permutations=permutations,
         tol=_stopping(tol, seconds),
         cache=cache,
         checkpoint=checkpoint,
+        device=device,
         n_jobs=jobs,
         random_state=seed,
         verbose=0 if quiet else 1,
@@ -238,10 +255,14 @@ def _utility(names: str, resolution: str | None) -> Any:
     """The utility behind ``--utility`` and ``--resolution``."""
     from hcdv.games import MultiFidelity
 
-    parts: Any = [name.strip() for name in names.split(",")] if "," in names else names
     if resolution is None:
-        return parts
-    return MultiFidelity(parts, resolution=int(resolution) if resolution.isdigit() else resolution)
+        return _names(names)
+    return MultiFidelity(_names(names), resolution=int(resolution) if resolution.isdigit() else resolution)
+
+
+def _names(text: str) -> Any:
+    """A name, or several with commas."""
+    return [name.strip() for name in text.split(",")] if "," in text else text
 
 
 def _stopping(tol: float | None, seconds: float | None) -> Any:

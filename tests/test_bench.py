@@ -23,6 +23,7 @@ ROOT = Path(__file__).parents[1]
         ("estimators", []),
         ("bounds", []),
         ("cuda", ["--cases", "games", "nodes"]),
+        ("encoder", []),
     ],
 )
 def test_fast_profile_runs(module, options, tmp_path):

@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 from sklearn.datasets import load_iris
 
+from hcdv import ValuationResult
 from hcdv.cli import main
 
 
@@ -226,3 +227,39 @@ def test_module_runs_as_a_program():
     done = subprocess.run([sys.executable, "-m", "hcdv", "--version"], capture_output=True, text=True)
     assert done.returncode == 0
     assert "hcdv" in done.stdout
+
+
+def test_a_model_its_cache_its_checkpoint_and_its_time(iris, tmp_path):
+    common = ["value", iris, "--label", "species", "--id", "flower", "--quiet", "--permutations", 4]
+    kept = ["--checkpoint", tmp_path / "run", "--cache", tmp_path / "scores"]
+    model = ["--utility", "ridge", "--seconds", 0.0001]
+    answer = call(*common, *model, "--out", tmp_path / "short.csv", "--save", tmp_path / "short.hcdv")
+    assert answer.exit_code == 0, answer.output
+    assert ValuationResult.load(tmp_path / "short.hcdv").stopped_by == "time_budget"
+    pytest.importorskip("torch")
+    logistic = ["--utility", "logistic", "--resolution", 1, *kept]
+    outs = [tmp_path / "first.csv", tmp_path / "second.csv"]
+    for out in outs:
+        answer = call(*common, *logistic, "--out", out, "--save", tmp_path / "v.hcdv")
+        assert answer.exit_code == 0, answer.output
+    assert outs[0].read_bytes() == outs[1].read_bytes()
+    result = ValuationResult.load(tmp_path / "v.hcdv")
+    # All of it was known: no model was trained the second time.
+    assert result.n_evaluations == 0
+    assert result.fidelity["logistic"].startswith("nodes down to level 1")
+    answer = call(*common, "--resolution", "deep", "--out", outs[0])
+    assert answer.exit_code == 2 and "resolution must be a level or 'points'" in answer.output
+
+
+def test_encoder_and_device(iris, tmp_path):
+    torch = pytest.importorskip("torch")
+    common = ["value", iris, "--label", "species", "--id", "flower", "--quiet", "--permutations", 4]
+    saved = tmp_path / "v.hcdv"
+    answer = call(*common, "--encoder", "identity, contrastive", "--out", tmp_path / "v.csv", "--save", saved)
+    assert answer.exit_code == 0, answer.output
+    assert "kernel_contrastive" in ValuationResult.load(saved).parts
+    answer = call(*common, "--encoder", "pca", "--out", tmp_path / "v.csv")
+    assert answer.exit_code == 2 and "encoder must be one of" in answer.output
+    if not torch.cuda.is_available():
+        answer = call(*common, "--device", "cuda", "--out", tmp_path / "v.csv")
+        assert answer.exit_code == 2 and "torch finds no CUDA device" in answer.output

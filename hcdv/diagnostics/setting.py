@@ -118,7 +118,10 @@ def setting_of(model: Any, X: Any, y: ArrayLike, X_val: Any, y_val: ArrayLike | 
     if result.labels is None or not np.array_equal(labels, result.labels):
         raise ValueError("y must hold the labels that the model was fitted on; some differ.")
     plan = plan_utility(
-        model.utility, is_mixed=model.encoder_.is_mixed, validation_weight=model.validation_weight
+        model.utility,
+        is_mixed=model.encoder_.is_mixed,
+        validation_weight=model.validation_weight,
+        spaces=model.encoder_.others,
     )
     games: dict[str, Game] = {}
     rows: list[TrainingRows] = []

@@ -29,6 +29,7 @@ class FrameEncoder:
     """
 
     is_mixed = True
+    others: tuple[str, ...] = ()
 
     def __init__(self, max_categories: int = 20, max_columns: int = 60) -> None:
         self.table = TableEncoder(max_categories)
@@ -43,7 +44,16 @@ class FrameEncoder:
         self.fit_spaces(X, y, seed=seed, columns=False)
         return self
 
-    def fit_spaces(self, X: Any, y: Any = None, *, seed: int = 0, columns: bool = True) -> Spaces:
+    def fit_spaces(
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        seed: int = 0,
+        columns: bool = True,
+        X_val: Any = None,
+        y_val: Any = None,
+    ) -> Spaces:
         """Learn both steps and encode the training rows, label shares out of fold."""
         features = self.table.fit_transform(as_frame(X, "X"), y, seed=seed)
         vote = self.identity.fit(features, seed=seed).transform(features)

@@ -64,6 +64,7 @@ class IdentityEncoder:
 
     is_mixed = False
     notes: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
 
     def __init__(
         self, max_columns: int = 60, n_components: int = 64, one_unit: bool | None = None
@@ -137,7 +138,16 @@ class IdentityEncoder:
         """The standardised columns, float32 [n, p] (a wide sparse matrix gives the vote space)."""
         return self.spaces(X, name=name).columns
 
-    def fit_spaces(self, X: Any, y: Any = None, *, seed: int = 0, columns: bool = True) -> Spaces:
+    def fit_spaces(
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        seed: int = 0,
+        columns: bool = True,
+        X_val: Any = None,
+        y_val: Any = None,
+    ) -> Spaces:
         """`fit`, then both spaces of the training rows."""
         return self.fit(X, y, seed=seed).spaces(X, columns=columns)
 

@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator
 
 from hcdv._validation import check_number
 from hcdv.games.fidelity import POINTS, MultiFidelity
-from hcdv.games.named import KNN, Evidence, Fit, Forest, Kernel, Ridge
+from hcdv.games.named import KNN, Evidence, Fit, Forest, InSpace, Kernel, Ridge
 from hcdv.games.retrained import Estimator, Function, Logistic, Module
 from hcdv.games.rows import TrainingRows
 from hcdv.games.utility import Utility
@@ -23,6 +23,11 @@ NAMES = ("kernel", "forest", "fit", "evidence", "knn", "ridge", "logistic")
 # The sum behind utility="auto", weighed by measurement (docs/quality.md); all are in nats per row.
 AUTO = {"kernel": 1.0, "fit": 1.0}
 AUTO_ON_MIXED = {"forest": 2.0, "fit": 1.0}
+
+# What a game weighs in a further space of the encoder's, beside the same in the first one (docs/encoder.md).
+SPACE_WEIGHT = 0.5
+# The utilities that live in a space.
+_SPATIAL = (Kernel, Fit, Evidence, KNN, Ridge)
 
 # Where costly utilities stop by default: below, a node's rows move the score less than chance does
 # (docs/quality.md).
@@ -126,7 +131,9 @@ class UtilityPlan:
         )
 
 
-def plan_utility(utility: Any, *, is_mixed: bool, validation_weight: float = 0.03) -> UtilityPlan:
+def plan_utility(
+    utility: Any, *, is_mixed: bool, validation_weight: float = 0.03, spaces: Sequence[str] = ()
+) -> UtilityPlan:
     """What a ``utility`` argument means.
 
     Parameters
@@ -139,6 +146,9 @@ def plan_utility(utility: Any, *, is_mixed: bool, validation_weight: float = 0.0
         Whether the input is a table with columns of several kinds.
     validation_weight : float
         Of the votes on validation rows, for kernel and forest.
+    spaces : sequence of str
+        Further spaces of the encoder's.  ``"auto"`` adds kernel + fit in each, at half the weight; otherwise
+        the terms that live in a space are played there too, at half their weight.
 
     Raises
     ------
@@ -146,21 +156,43 @@ def plan_utility(utility: Any, *, is_mixed: bool, validation_weight: float = 0.0
         One sentence that names what came and what was wanted.
     """
     if isinstance(utility, MultiFidelity):
-        upper = _terms(utility.upper, is_mixed, validation_weight)
-        lower = _terms(utility.lower, is_mixed, validation_weight)
+        upper = _terms(utility.upper, is_mixed, validation_weight, spaces)
+        lower = _terms(utility.lower, is_mixed, validation_weight, spaces)
         _check_distinct([*upper, *lower])
         below = [replace(term, shares_below=True) for term in lower]
         return UtilityPlan((*upper, *below), utility.resolution)
-    terms = _terms(utility, is_mixed, validation_weight)
+    terms = _terms(utility, is_mixed, validation_weight, spaces)
     if len(terms) == 1 and terms[0].name not in _CHEAP:
         # A model alone: the usual sum shares its nodes out.
         return plan_utility(
-            MultiFidelity(terms[0].utility), is_mixed=is_mixed, validation_weight=validation_weight
+            MultiFidelity(terms[0].utility),
+            is_mixed=is_mixed,
+            validation_weight=validation_weight,
+            spaces=spaces,
         )
     return UtilityPlan(terms)
 
 
-def _terms(utility: Any, is_mixed: bool, validation_weight: float) -> tuple[WeightedUtility, ...]:
+def _terms(
+    utility: Any, is_mixed: bool, validation_weight: float, spaces: Sequence[str]
+) -> tuple[WeightedUtility, ...]:
+    """The terms asked for, and those in further spaces."""
+    terms = _terms_given(utility, is_mixed, validation_weight)
+    copied = terms
+    if isinstance(utility, str) and utility == "auto":
+        copied = _terms_given(utility, False, validation_weight)
+    elsewhere = [
+        replace(term, utility=InSpace(term.utility, space), weight=SPACE_WEIGHT * term.weight)
+        for space in spaces
+        for term in copied
+        if isinstance(term.utility, _SPATIAL)
+    ]
+    return (*terms, *elsewhere)
+
+
+def _terms_given(
+    utility: Any, is_mixed: bool, validation_weight: float
+) -> tuple[WeightedUtility, ...]:
     def one(item: Any, weight: float = 1.0) -> WeightedUtility:
         return WeightedUtility(_utility(item, validation_weight), weight)
 

@@ -13,6 +13,7 @@ from hcdv.games.knn import knn_game
 from hcdv.games.local import forest_game, kernel_game
 from hcdv.games.ridge import ridge_game
 from hcdv.games.rows import TrainingRows
+from hcdv.games.utility import Utility
 
 if TYPE_CHECKING:
     from hcdv.games.retrained.cache import CoalitionCache
@@ -114,3 +115,25 @@ class Ridge(_Named):
         cache: CoalitionCache | None = None,
     ) -> Game:  # fmt: skip
         return ridge_game(rows, alpha=self.alpha, seed=seed)
+
+
+@dataclass(frozen=True)
+class InSpace:
+    """A utility whose game is played in another space of the encoder's."""
+
+    utility: Utility
+    space: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.utility.name}_{self.space}"
+
+    def game(
+        self, rows: TrainingRows, *, seed: int, threads: Threads, device: str,
+        cache: CoalitionCache | None = None,
+    ) -> Game:  # fmt: skip
+        rows = rows.in_space(self.space)
+        return self.utility.game(rows, seed=seed, threads=threads, device=device, cache=cache)
+
+    def chain_seconds(self, rows: TrainingRows, n_stops: int) -> float:
+        return self.utility.chain_seconds(rows, n_stops)

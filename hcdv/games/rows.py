@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -65,6 +66,8 @@ class TrainingRows:
     X_val, labels_val, columns_val : the same for n_val validation rows, or None
     given : GivenRows or None
         The rows before any encoding, for utilities that retrain a model.
+    others : mapping of str to (float32 [n, d'], float32 [n_val, d'] or None)
+        Further spaces to vote in, by name: rows and validation rows.
     """
 
     X: NDArray[Any]
@@ -76,7 +79,13 @@ class TrainingRows:
     labels_val: NDArray[np.int64] | None = None
     columns_val: NDArray[Any] | None = None
     given: GivenRows | None = None
+    others: Mapping[str, tuple[NDArray[Any], NDArray[Any] | None]] = field(default_factory=dict)
 
     @property
     def n_points(self) -> int:
         return len(self.labels)
+
+    def in_space(self, name: str) -> TrainingRows:
+        """The same rows with another vote space."""
+        X, X_val = self.others[name]
+        return replace(self, X=X, X_val=X_val)
