@@ -3,7 +3,7 @@
     python -m bench.encoder --scale full --json bench/results/encoder.json
 
 Each variant is the default valuation with another ``encoder=``: the identity, the contrastive space alone, both
-side by side, and both with one knob of the training turned.  AUC and OpenDataVal's F1 as in ``bench.detection``;
+side by side, and both with one knob turned.  AUC and OpenDataVal's F1 as in ``bench.detection``;
 processor seconds of the whole fit on one thread.
 """
 
