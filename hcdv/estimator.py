@@ -69,11 +69,12 @@ class HCDV(BaseEstimator):
 
     Parameters
     ----------
-    encoder : {"auto", "identity", "contrastive"}, Contrastive, or ["identity", "contrastive"]
+    encoder : {"auto", "identity", "contrastive"}, Contrastive, ["identity", "contrastive"], or an embedding
         How rows become vectors: standardised, above 60 columns projected to principal components; tables
         with text or missing values are encoded first.  ``"contrastive"`` trains a network that brings rows
         of one label together (:class:`hcdv.encoder.Contrastive`; needs torch); in a list its space stands
-        beside the identity's, and games are played in both.  ``"auto"`` is the identity.
+        beside the identity's, and games are played in both.  ``"auto"`` is the identity.  A scikit-learn
+        transformer, a trained torch module or a callable from rows to vectors embeds them its own way.
     utility : "auto", name, object, list of them, or list of (name or object, weight)
         M: ``"kernel"``, ``"forest"``, ``"fit"``, ``"evidence"``, ``"knn"``, ``"ridge"``, ``"logistic"``, a
         scikit-learn classifier, a torch module, a callable from row numbers to a value, an object of

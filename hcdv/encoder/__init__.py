@@ -12,12 +12,14 @@ from hcdv.encoder._frame import FrameEncoder
 from hcdv.encoder._input import as_frame, is_numeric_array, is_table
 from hcdv.encoder._spaces import Encoder, Spaces
 from hcdv.encoder.contrastive import Contrastive
+from hcdv.encoder.embedding import EmbeddingEncoder, is_embedding
 from hcdv.encoder.identity import IdentityEncoder
 from hcdv.encoder.learned import LearnedEncoder
 from hcdv.encoder.table import TableEncoder
 
 __all__ = [
     "Contrastive",
+    "EmbeddingEncoder",
     "Encoder",
     "FrameEncoder",
     "IdentityEncoder",
@@ -38,9 +40,10 @@ def make_encoder(X: Any, encoder: Any = "identity", *, device: str = "cpu") -> E
     ----------
     X : DataFrame, array or sparse matrix
         The training rows. Only the kinds of their columns are looked at.
-    encoder : {"auto", "identity", "contrastive"}, Contrastive, or list of two
+    encoder : {"auto", "identity", "contrastive"}, Contrastive, list of two, or an embedding
         "auto" is the identity encoder. A contrastive space takes the place of the identity's; in a list
-        after "identity" it stands beside it.
+        after "identity" it stands beside it. An embedding is a scikit-learn transformer, a trained torch module
+        or a callable from rows to vectors.
     device : str
         Where networks are trained.
 
@@ -52,6 +55,8 @@ def make_encoder(X: Any, encoder: Any = "identity", *, device: str = "cpu") -> E
         numbers. NaN in a numeric array is not taken for information but refused when the encoder is fitted.
     """
     recipe, beside = parse_encoder(encoder)
+    if recipe is None and is_embedding(encoder):
+        return EmbeddingEncoder(encoder)
     first = _identity(X)
     return first if recipe is None else LearnedEncoder(first, recipe, beside=beside, device=device)
 
@@ -66,6 +71,8 @@ def parse_encoder(encoder: Any) -> tuple[Contrastive | None, bool]:
         return _recipe(encoder[1]), True
     if _is_contrastive(encoder):
         return _recipe(encoder), False
+    if is_embedding(encoder):
+        return None, False
     check_choice(encoder, "encoder", ENCODERS)
     return None, False
 

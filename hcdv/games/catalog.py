@@ -8,6 +8,7 @@ from typing import Any
 
 from sklearn.base import BaseEstimator
 
+from hcdv._torch_kind import is_module
 from hcdv._validation import check_number
 from hcdv.games.fidelity import POINTS, MultiFidelity
 from hcdv.games.named import KNN, Evidence, Fit, Forest, InSpace, Kernel, Ridge
@@ -232,7 +233,7 @@ def _utility(item: Any, validation_weight: float) -> Utility:
         return item
     if isinstance(item, BaseEstimator):
         return Estimator(item)
-    if _is_module(item):
+    if is_module(item):
         return Module(item)
     if callable(item) or hasattr(item, "address"):
         return Function(item)
@@ -240,12 +241,6 @@ def _utility(item: Any, validation_weight: float) -> Utility:
         f"utility must be 'auto', one of {', '.join(NAMES)}, a utility object, a scikit-learn classifier, a "
         f"torch module, a callable, or a list of them, got {item!r}."
     )
-
-
-def _is_module(item: Any) -> bool:
-    """Whether ``item`` is a torch module or a class of them, told without importing torch."""
-    kind = item if isinstance(item, type) else type(item)
-    return any(f"{c.__module__}.{c.__qualname__}" == "torch.nn.modules.module.Module" for c in kind.__mro__)
 
 
 def _check_distinct(terms: Sequence[WeightedUtility]) -> None:
