@@ -12,9 +12,9 @@ from torch import Tensor
 from hcdv.game import Game, Indices, Values, coalitions_from_chains, stops_by_chain
 
 # Numbers of the largest array of a batch: on the CPU some 32 MB in float64, so that it stays near the cache;
-# on CUDA a share of what is free, as a batch has a dozen such arrays.
+# on CUDA one for so many free bytes, as a batch has a dozen such arrays of 8 bytes and every thread has a batch.
 CPU_NUMBERS = 1 << 22
-CUDA_SHARE, LEAST_CUDA_NUMBERS, MOST_CUDA_NUMBERS = 1 / 200, 1 << 20, 1 << 27
+CUDA_BYTES_A_NUMBER, LEAST_CUDA_NUMBERS, MOST_CUDA_NUMBERS = 4000, 1 << 20, 1 << 27
 
 
 class DeviceGame(ABC):
@@ -56,4 +56,4 @@ def numbers_at_once(device: torch.device) -> int:
     free, _ = torch.cuda.mem_get_info(device)
     # What torch has kept for later use is free to it.
     free += torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-    return int(min(MOST_CUDA_NUMBERS, max(LEAST_CUDA_NUMBERS, free * CUDA_SHARE)))
+    return min(MOST_CUDA_NUMBERS, max(LEAST_CUDA_NUMBERS, free // CUDA_BYTES_A_NUMBER))
