@@ -12,7 +12,7 @@ from torch import Tensor
 from hcdv.game import Game, Indices, Values, coalitions_from_chains, stops_by_chain
 
 # Numbers of the largest array of a batch: on the CPU some 32 MB in float64, so that it stays near the cache;
-# on CUDA one for so many free bytes, as a batch has a dozen such arrays of 8 bytes and every thread has a batch.
+# on CUDA one for so many free bytes: a batch has a dozen such arrays of 8 bytes, and every thread a batch.
 CPU_NUMBERS = 1 << 22
 CUDA_BYTES_A_NUMBER, LEAST_CUDA_NUMBERS, MOST_CUDA_NUMBERS = 4000, 1 << 20, 1 << 27
 
