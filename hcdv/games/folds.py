@@ -44,15 +44,15 @@ class FoldedGame:
         self.fold = fold
         self.n_points = len(fold)
         self.v_empty = float(np.mean([game.v_empty for game in games]))
-        self._place = np.empty(self.n_points, np.int64)
+        self.place = np.empty(self.n_points, np.int64)
         for f in range(len(games)):
             mine = np.flatnonzero(fold == f)
-            self._place[mine] = np.arange(len(mine))
+            self.place[mine] = np.arange(len(mine))
 
     def state(self, members: Indices) -> FoldedState:
         return FoldedState(
             tuple(
-                game.state(self._place[members[self.fold[members] == f]])
+                game.state(self.place[members[self.fold[members] == f]])
                 for f, game in enumerate(self.games)
             )
         )
@@ -62,7 +62,7 @@ class FoldedGame:
         for f, (game, part) in enumerate(zip(self.games, state.states, strict=True)):
             mine = self.fold[order] == f
             reached = np.concatenate([[0], np.cumsum(mine)])[stops]
-            total += game.chain_from(part, self._place[order[mine]], reached)
+            total += game.chain_from(part, self.place[order[mine]], reached)
         return total / len(self.games)
 
     def chains(self, orders: Indices, stops: Indices) -> Values:
@@ -76,7 +76,7 @@ class FoldedGame:
         fold = self.fold[members]
         return FoldedGame(
             [
-                game.restricted(self._place[members[fold == f]])
+                game.restricted(self.place[members[fold == f]])
                 for f, game in enumerate(self.games)
             ],
             fold,

@@ -64,5 +64,5 @@ def device_game(game: Game, device: str, *, dtype: str = "float64") -> Game:
     if isinstance(game, FoldedGame):
         from hcdv.games.on_device._folds import DeviceFolds
 
-        return DeviceFolds([device_game(part, device, dtype=dtype) for part in game.games], game.fold)
+        return DeviceFolds(game, [device_game(part, device, dtype=dtype) for part in game.games])
     return game
