@@ -1,10 +1,12 @@
 """The chain of the ridge game: validation accuracy of a ridge classifier, row by row.
 
-With m the mean of the rows so far and A = (alpha I + sum (x - m)(x - m)')^-1, a row changes the centred sums by
-one outer product of u = x - m of weight n / (n + 1): one rank-one update of A and of the coefficients of every
-class, and one of the scores of the validation rows, where the one before is known.  O(d^2 + n_val (d + C)) a row.
+With m the mean of the rows so far and A = (alpha I + sum (x - m)(x - m)')^-1, a row changes the centred sums
+by one outer product of u = x - m of weight n / (n + 1): one rank-one update of A and of the coefficients of
+every class, and one of the scores of the validation rows, where the one before is known.
+O(d^2 + n_val (d + C)) a row.
 """
 
+from libc.math cimport sqrt
 from libc.stdint cimport int64_t
 
 ctypedef fused floating:
@@ -39,7 +41,7 @@ cdef void _add_row(
     double *change,             # [n_val]
 ) noexcept nogil:
     cdef int64_t k, c
-    cdef double n = 0.0, share, error
+    cdef double n = 0.0, root, error
     for c in range(n_classes):
         n += counts[c]
     for k in range(d):
@@ -49,9 +51,12 @@ cdef void _add_row(
         # A is symmetric: summing its rows instead of taking dot products lets the compiler vectorise.
         for k in range(d):
             _add_multiple(gain, u[k], inverse + k * d, d)
-        share = 1.0 / (1.0 + 1.0 / n + hcdv_dot_dd(u, gain, d))
+        root = sqrt(1.0 / (1.0 + 1.0 / n + hcdv_dot_dd(u, gain, d)))
         for k in range(d):
-            _add_multiple(inverse + k * d, -share * gain[k], gain, d)
+            gain[k] *= root
+        # The product of a vector with itself keeps A symmetric to the bit; else roundings grow from row to row.
+        for k in range(d):
+            _add_multiple(inverse + k * d, -gain[k], gain, d)
         if keep_scores:
             for k in range(n_val):
                 change[k] = 0.0
@@ -59,9 +64,9 @@ cdef void _add_row(
                 _add_multiple(change, gain[k], columns_val + k * n_val, n_val)
         for c in range(n_classes):
             error = (1.0 if c == label else 0.0) - counts[c] / n - hcdv_dot_dd(coefficients + c * d, u, d)
-            _add_multiple(coefficients + c * d, share * error, gain, d)
+            _add_multiple(coefficients + c * d, root * error, gain, d)
             if keep_scores:
-                _add_multiple(scores + c * n_val, share * error, change, n_val)
+                _add_multiple(scores + c * n_val, root * error, change, n_val)
     for k in range(d):
         mean[k] += u[k] / (n + 1.0)
     counts[label] += 1.0
@@ -154,7 +159,8 @@ cdef void _chain(
         i = order[t]
         for k in range(d):
             scratch[k] = X[i * d + k]
-        is_known &= stops[j] == t + 1
+        # Until the next stop: update the scores at every row, or make them anew there, whichever is less.
+        is_known &= (stops[j] - t) * (d + n_classes) <= d * n_classes
         _add_row(
             d, n_classes, n_val, labels[i], columns_val, is_known, inverse, coefficients, mean,
             counts, scores, scratch, scratch + d, scratch + 2 * d,
