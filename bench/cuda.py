@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -80,10 +81,10 @@ def every_game(n: int, device: str) -> list[dict[str, Any]]:
     for name, game in games.items():
         for asked, stops in (("every row", np.arange(n + 1)), ("64 blocks", np.linspace(0, n, 65).astype(int))):
             row: dict[str, Any] = {"game": name, "asked": asked}
-            row["kernel_seconds"], here = best_of(lambda g=game, s=stops: g.chains(order, s), 2)
+            row["kernel_seconds"], here = best_of(partial(game.chains, order, stops), 2)
             for dtype in ("float64", "float32") if name in ("vote", "dispersion") else ("float64",):
                 there = device_game(game, device, dtype=dtype)
-                seconds, values = best_of(lambda g=there, s=stops: g.chains(order, s), 2)
+                seconds, values = best_of(partial(there.chains, order, stops), 2)
                 row[f"{dtype}_seconds"] = seconds
                 row[f"{dtype}_difference"] = float(np.abs(values - here).max())
             rows.append(row)

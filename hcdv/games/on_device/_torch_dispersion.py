@@ -36,6 +36,8 @@ class DeviceDispersion(DeviceGame):
             if self._dispersion == "normalised":
                 distance = distance / pairs.clamp(min=1.0)
             elif self._dispersion == "centred":
-                distance = (distance - pairs * self._centre) / (pairs + self._kappa)
+                weight = pairs + self._kappa
+                centred = distance - pairs * self._centre
+                distance = torch.where(weight > 0, centred / weight, 0.0)
             values[at.stops] = distance
         return values

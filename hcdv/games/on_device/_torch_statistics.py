@@ -10,6 +10,10 @@ from torch import Tensor
 
 # Segments of fewer rows than this, on average, are summed by outer products; longer ones one by one.
 SHORT_SEGMENT = 8
+# Rows taken at a time at least, where they are not multiplied out.
+ROWS_AT_ONCE = 1024
+# Linear systems solved at a time at most: grids of CUDA end there, and batched solvers have failed above.
+MOST_SYSTEMS = 65_535
 
 
 class Statistics(NamedTuple):
@@ -53,14 +57,17 @@ def statistics_at_stops(
     order : int64 [n], stops : int64 [s] ascending
     with_gram : bool
     stops_at_once : int
+        At most.
     """
+    if with_gram:
+        stops_at_once = min(stops_at_once, MOST_SYSTEMS)
     bounds = torch.cat([stops.new_zeros(1), stops]).cpu()
     before: tuple[Tensor | None, Tensor, Tensor] | None = None
     for first in range(0, len(stops), stops_at_once):
         last = min(first + stops_at_once, len(stops))
         gram, sums, counts = _of_segments(
             rows_of, labels, n_classes, order, bounds[first : last + 1], with_gram=with_gram,
-            rows_at_once=max(stops_at_once, 1024),
+            products_at_once=stops_at_once,
         )  # fmt: skip
         # What came before goes to the first segment, and from there to all.
         if before is not None:
@@ -82,7 +89,7 @@ def _of_segments(
     bounds: Tensor,
     *,
     with_gram: bool,
-    rows_at_once: int,
+    products_at_once: int,
 ) -> tuple[Tensor | None, Tensor, Tensor]:
     """Statistics of ``order[bounds[j]:bounds[j + 1]]`` for every j."""
     n_segments = len(bounds) - 1
@@ -93,6 +100,8 @@ def _of_segments(
     sums = torch.zeros((n_segments * n_classes, d), dtype=torch.float64, device=device)
     counts = torch.zeros(n_segments * n_classes, dtype=torch.float64, device=device)
     is_short = end - begin < SHORT_SEGMENT * n_segments
+    # Outer products are as large as the sums that they go into; rows by themselves are small.
+    rows_at_once = products_at_once if is_short else max(products_at_once, ROWS_AT_ONCE)
     edges = bounds[1:].to(device)
     for a in range(begin, end, rows_at_once):
         b = min(a + rows_at_once, end)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import torch
-from scipy.sparse import csr_array
+from numpy.typing import NDArray
+from scipy.sparse import csc_array, csr_array
 from torch import Tensor
 
 from hcdv.games.on_device._torch_game import DeviceGame
@@ -12,6 +15,8 @@ from hcdv.games.vote import Electorate, VoteGame
 
 # Sums over up to so many times the votes of a voter are formed stop by stop; above, its votes are sorted.
 STOPS_PER_VOTE = 2
+# Votes whose labels are compared at a time.
+PIECE = 1 << 20
 
 
 class DeviceVotes(DeviceGame):
@@ -30,11 +35,10 @@ class DeviceVotes(DeviceGame):
         self._validation_share = game.validation_weight / max(1, game.n_val)
 
     def _walk(self, order: Tensor, stops: Tensor) -> Tensor:
-        # A row counts from the first stop behind it; a row that there is not, behind all stops.
-        place = torch.empty(self.n_points + 1, dtype=torch.int64, device=self.device)
+        # A row counts from the first stop behind it.
+        place = torch.empty(self.n_points, dtype=torch.int64, device=self.device)
         positions = torch.arange(self.n_points, device=self.device)
         place[order] = torch.searchsorted(stops, positions, right=True)
-        place[self.n_points] = len(stops)
         values = self._rows.confidence(place, len(stops)) / self._n_rows
         if self._validation is not None:
             values += self._validation_share * self._validation.confidence(place, len(stops))
@@ -50,13 +54,9 @@ class _Voters:
     def __init__(
         self, game: DeviceVotes, votes: VoteGame, voters: Electorate, dtype: torch.dtype, *, are_rows: bool
     ) -> None:
-        a = voters.affinity
-        by_voter = csr_array(
-            (a.weights, a.indices, a.indptr), shape=(a.n_sources, a.n_voters)
-        ).tocsc()
+        by_voter = _by_voter(voters, votes.rows.labels)
         degree = np.diff(by_voter.indptr)
         ranked = np.argsort(-degree, kind="stable")
-        match = votes.rows.labels[by_voter.indices] == np.repeat(voters.labels, degree)
         self.game = game
         self.dtype = dtype
         self.are_rows = are_rows
@@ -65,11 +65,9 @@ class _Voters:
         self.voter = game._tensor(ranked, torch.int64)
         self.begin = game._tensor(by_voter.indptr[:-1][ranked], torch.int64)
         self.count = game._tensor(self.degree, torch.int64)
-        # One entry more than there are votes, for voters that hear fewer than their neighbours in a batch.
-        self.source = game._tensor(np.append(by_voter.indices, votes.n_points), torch.int32)
-        weight = np.append(by_voter.data, np.float32(0))
-        self.weight = game._tensor(weight, dtype)
-        self.matching = game._tensor(weight * np.append(match, False), dtype)
+        # Votes are most of the memory: 8 bytes each, in one copy.
+        self.source = torch.as_tensor(by_voter.indices, dtype=torch.int32, device=game.device)
+        self.weight = torch.as_tensor(by_voter.data, device=game.device)
         self.heard = game._tensor(voters.heard[ranked], dtype)
 
     def confidence(self, place: Tensor, n_stops: int) -> Tensor:
@@ -88,9 +86,11 @@ class _Voters:
     def _votes(self, batch: slice, width: int, place: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Stop from which each vote counts, its weight, and its weight if it matches: [voters, width]."""
         offset = torch.arange(width, device=place.device)
-        entry = self.begin[batch, None] + offset
-        entry[offset >= self.count[batch, None]] = len(self.source) - 1
-        return place[self.source[entry].long()], self.weight[entry], self.matching[entry]
+        is_vote = offset < self.count[batch, None]
+        # Voters that hear fewer than their neighbours in a batch hear a vote of no weight, of whomever.
+        entry = torch.where(is_vote, self.begin[batch, None] + offset, 0)
+        weight = torch.where(is_vote, self.weight[entry], 0).to(self.dtype)
+        return place[self.source[entry].long()], weight.abs(), weight.clamp(min=0)
 
     def _scored(self, matching: Tensor, total: Tensor) -> Tensor:
         share = matching / total
@@ -136,3 +136,21 @@ class _Voters:
         steps = torch.zeros(n_stops + 1, dtype=torch.float64, device=place.device)
         steps.index_add_(0, since.ravel(), change.ravel().double())
         return steps[:n_stops].cumsum(0)
+
+
+def _by_voter(voters: Electorate, labels: NDArray[np.int64]) -> csc_array:
+    """Votes [n_sources, n_voters] by voter, below 0 where the labels of source and voter differ."""
+    a = voters.affinity
+    # scipy gives all indices the wider type of the two.
+    fits = len(a.indices) <= np.iinfo(np.int32).max
+    pointers = a.indptr.astype(np.int32) if fits else a.indptr
+    votes = csr_array((a.weights, a.indices, pointers), shape=(a.n_sources, a.n_voters)).tocsc()
+    begin = votes.indptr
+    # Pieces of whole voters.
+    cuts = np.searchsorted(begin, np.arange(0, len(votes.data), PIECE), side="left")
+    for first, last in pairwise([*np.unique(cuts), a.n_voters]):
+        piece = slice(begin[first], begin[last])
+        own = np.repeat(voters.labels[first:last], np.diff(begin[first : last + 1]))
+        differ = labels[votes.indices[piece]] != own
+        np.negative(votes.data[piece], out=votes.data[piece], where=differ)
+    return votes

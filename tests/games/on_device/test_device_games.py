@@ -1,11 +1,14 @@
 """The games in torch have the values of the compiled kernels, on the CPU and on CUDA."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
 from hcdv.affinity import Affinity
 from hcdv.game import Game
 from hcdv.games import DispersionGame, Electorate, EvidenceGame, RidgeGame, VoteGame
+from hcdv.games.knn import KNNGame
 from hcdv.games.on_device import device_game
 from tests.games.test_additive import GAMES as SMALL
 from tests.games.test_additive import N_CLASSES, N_VAL, N
@@ -59,6 +62,9 @@ GAMES = SMALL | {
     "no_columns": lambda: EvidenceGame(np.zeros((N, 0)), np.arange(N) % N_CLASSES, N_CLASSES),
     "dispersion_normalised": lambda: DispersionGame(
         np.random.default_rng(0).normal(size=(N, 3)), np.arange(N) % 2, 2, dispersion="normalised"
+    ),
+    "dispersion_without_prior": lambda: DispersionGame(
+        np.random.default_rng(0).normal(size=(N, 3)), np.arange(N) % 2, 2, kappa=0.0
     ),
 }
 TOLERANCE = {"float64": 1e-12, "float32": 1e-5}
@@ -129,6 +135,52 @@ def test_long_segments_are_summed_one_by_one(monkeypatch):
         np.testing.assert_allclose(
             device_game(game, "cpu").chains(order, stops), game.chains(order, stops), atol=1e-12
         )
+
+
+@pytest.mark.parametrize("k", [1, 5, 40])
+@pytest.mark.parametrize("coming", ["at random", "nearer and nearer", "the nearest first"])
+@pytest.mark.parametrize("n", [2, 59, 700])
+def test_nearest_rows_in_any_order(n, coming, k, monkeypatch):
+    rng = np.random.default_rng(5)
+    rank = np.argsort(np.argsort(rng.random((n, 7)), axis=0), axis=0)
+    if coming != "at random":
+        rank = np.sort(rank, axis=0)
+    order = np.arange(n)[None, :: -1 if coming == "nearer and nearer" else 1]
+    game = KNNGame((2 * rank + rng.integers(0, 2, (n, 7))).astype(np.int32), 2, k=k)
+    for stops in (np.arange(n + 1), np.arange(n // 2), np.array([0, n])):
+        expected = game.chains(order, stops)
+        for numbers in (1, 4 * n, 1 << 20):
+            monkeypatch.setattr("hcdv.games.on_device._torch_game.CPU_NUMBERS", numbers)
+            np.testing.assert_allclose(
+                device_game(game, "cpu").chains(order, stops), expected, rtol=0, atol=1e-15
+            )
+
+
+def test_votes_take_eight_bytes_each_and_are_copied_once(monkeypatch):
+    monkeypatch.setattr("hcdv.games.on_device._torch_votes.PIECE", 1000)
+    n, degree = 20_000, 16
+    rng = np.random.default_rng(6)
+    affinity = Affinity(
+        np.arange(0, n * degree + 1, degree),
+        np.sort((np.arange(n)[:, None] + 1 + np.arange(degree)) % n, axis=1).astype(np.int32).ravel(),
+        rng.random(n * degree, dtype=np.float32),
+        n,
+    )
+    game = VoteGame(Electorate.of(affinity, rng.integers(0, 3, n), 3, prior_share=0.1), 3)
+    tracemalloc.start()
+    there = device_game(game, "cpu")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    votes = n * degree
+    assert there._rows.source.nbytes + there._rows.weight.nbytes == 8 * votes
+    # The copy, and some numbers of each voter.
+    assert peak < 8 * votes + 64 * n
+    np.testing.assert_allclose(
+        there.chains(np.arange(n)[None], np.arange(0, n, 999)),
+        game.chains(np.arange(n)[None], np.arange(0, n, 999)),
+        rtol=0,
+        atol=1e-12,
+    )
 
 
 def test_any_other_game_is_given_back():
