@@ -47,11 +47,14 @@ class Metric:
         model itself (scorers).
     scorer : callable or None
         ``scorer(model, X, y) -> float`` of a metric that needs the model.
+    is_named : bool
+        Whether ``name`` tells it from every other: a callable may have any name.
     """
 
     name: str
     needs: str
     scorer: Callable[[Any, Any, Any], float] | None = None
+    is_named: bool = True
 
     def scores(
         self, predictions: NDArray[Any], labels_val: NDArray[np.int64], n_classes: int
@@ -114,7 +117,7 @@ def make_metric(metric: Any) -> Metric:
         return Metric(metric, "model", get_scorer(metric))
     if callable(metric):
         name = getattr(metric, "__name__", None) or str(metric)
-        return Metric(name, "model", metric)
+        return Metric(name, "model", metric, is_named=False)
     raise TypeError(f"metric must be a name or a scorer, got {type(metric).__name__}.")
 
 

@@ -15,6 +15,7 @@ the intercept.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -38,9 +39,14 @@ LEAST_ROWS_PER_COLUMN = 3
 # Parameters up to which Hessians are formed.
 MAX_HESSIAN = 1000
 CHORD_STEPS = 25
+# Standard deviations in interquartile ranges from which on a column is centred at its median.
+HEAVY_TAIL = 1000.0
 HISTORY = 10
 # What holds the free direction of the softmax's intercepts, per row.
 FREE_INTERCEPT = 1e-9
+# What holds columns that repeat each other, as a share of their own curvature: an absolute number would swamp
+# the curvature of a column that one outlier has stretched, and end its fits too early.
+JITTER = 1e-12
 LARGEST_DENSE_CELLS = 1 << 30
 
 
@@ -58,6 +64,7 @@ class LogisticTrainer:
     """
 
     is_bounded = True
+    outline: str | None = None
 
     def __init__(
         self, given: GivenRows, *, metric: Metric, C: float, tol: float, max_iter: int, device: str
@@ -76,10 +83,14 @@ class LogisticTrainer:
             [X, given.labels, X_val, given.labels_val],
         )
         self.device = torch.device(device)
-        mean, scale = X.mean(axis=0), X.std(axis=0)
+        self._has_warned = False
+        centre, scale = X.mean(axis=0), X.std(axis=0)
         scale[scale == 0] = 1.0
-        self.Z = self._rows((X - mean) / scale)
-        self.Z_val = self._rows((X_val - mean) / scale)
+        # Beside one enormous number all other rows would be one number, and the column an intercept.
+        low, middle, high = np.quantile(X, [0.25, 0.5, 0.75], axis=0)
+        centre = np.where(scale > HEAVY_TAIL * (high - low), middle, centre)
+        self.Z = self._rows((X - centre) / scale)
+        self.Z_val = self._rows((X_val - centre) / scale)
         # |w|^2 / (2 C) in standardised units; the intercept is free.
         penalty = np.append(1.0 / (C * scale**2), 0.0)
         self.penalty = torch.as_tensor(penalty, device=self.device)
@@ -225,9 +236,16 @@ class LogisticTrainer:
                     blocks[k, :, c] = Z.T @ (weight[:, None] * Z)
                     blocks[c, :, k] = blocks[k, :, c]
             hessian = blocks.reshape(self.n_outputs * q, -1)
-        diagonal = self._penalty(present)[0].expand(self.n_outputs, -1).reshape(-1)
-        free = FREE_INTERCEPT * len(Z) + 1e-12
-        return torch.linalg.cholesky(hessian + torch.diag(diagonal + free))
+        penalty = self._penalty(present)[0].expand(self.n_outputs, -1).reshape(-1)
+        return _cholesky(self._held(hessian, penalty, len(Z)))
+
+    def _held(self, hessian: Tensor, penalty: Tensor, n_rows: int) -> Tensor:
+        """A Hessian [..., k q, k q] of the losses with the penalty [k q], and what keeps it regular."""
+        q = self.Z.shape[1]
+        diagonal = hessian.diagonal(dim1=-2, dim2=-1)
+        diagonal.mul_(1 + JITTER).add_(penalty)
+        diagonal[..., q - 1 :: q] += FREE_INTERCEPT * n_rows + 1e-12
+        return hessian
 
     # Any coalitions -------------------------------------------------------------------------------
 
@@ -304,8 +322,7 @@ class LogisticTrainer:
                 hessian = torch.zeros(len(go), q, q, dtype=Z.dtype, device=self.device)
                 hessian[:, i, j] = curvature
                 hessian[:, j, i] = curvature
-                hessian.diagonal(dim1=1, dim2=2).add_(self.penalty + 1e-10)
-                factor = torch.linalg.cholesky(hessian)
+                factor = _cholesky(self._held(hessian, self.penalty, 0))
                 direction = torch.cholesky_solve(gradient[:, :, None], factor)[:, :, 0]
                 step[go] = -direction
                 finished[go] = (gradient * direction).sum(1) <= self.tol
@@ -314,6 +331,8 @@ class LogisticTrainer:
             drop[done] = True
             drop |= ends & ~finished
             open_ = open_[~drop[open_]]
+        if len(open_):
+            self._warn(int(inside[open_[0]].sum()))
         return theta[:, None]
 
     def _preconditioner(
@@ -322,8 +341,7 @@ class LogisticTrainer:
         """From gradients [B, K, q] to steps: by a Hessian nearby, or by a bound on all of them."""
         if factor is None:
             bound = (0.25 if self.n_outputs == 1 else 0.5) * (Z.T @ (inside.mean(0)[:, None] * Z))
-            bound += torch.diag(self.penalty + FREE_INTERCEPT * len(Z) + 1e-10)
-            factor = torch.linalg.cholesky(bound)
+            factor = _cholesky(self._held(bound, self.penalty, len(Z)))
         width, lower = len(factor), factor
 
         def precondition(gradient: Tensor) -> Tensor:
@@ -340,12 +358,13 @@ class LogisticTrainer:
         theta: Tensor,
         precondition: Callable[[Tensor], Tensor],
     ) -> Tensor:
-        """L-BFGS with Armijo steps."""
+        """L-BFGS with Armijo steps; what it leaves unfinished goes to Newton's method, one by one."""
         penalty = self._penalty(present)
         theta = theta.clone()
         loss, gradient = self._loss(theta, Z, y, inside, present, penalty)
         history: list[tuple[Tensor, Tensor, Tensor]] = []
         live = present.sum(1) > 1
+        trained = live.clone()
         for _ in range(10 * self.max_iter):
             direction = -_two_loop(gradient, history, precondition)
             slope = (direction * gradient).sum((1, 2))
@@ -370,7 +389,49 @@ class LogisticTrainer:
             history.append((s, new_gradient - gradient, live.clone()))
             history = history[-HISTORY:]
             theta, loss, gradient = tried, new, new_gradient
+        # The preconditioner bounds the Hessian from above, and where probabilities are 0 or 1 it is far above:
+        # the slope then says little of what is left to gain.
+        curvature = self._curvature(theta, Z, inside, present) + penalty
+        curvature[..., -1] += FREE_INTERCEPT
+        left = (gradient.square() / curvature).sum((1, 2))
+        for b in torch.nonzero(trained & ~(left <= self.tol))[:, 0].tolist():
+            mine = inside[b] > 0
+            theta[b] = self._newton_alone(Z[mine], y[mine], present[b : b + 1], theta[b : b + 1])[0]
         return theta
+
+    def _newton_alone(self, Z: Tensor, y: Tensor, present: Tensor, theta: Tensor) -> Tensor:
+        """Newton's method with step halving for one problem [1, K, q] on all rows of ``Z``."""
+        if theta.numel() > MAX_HESSIAN:
+            self._warn(len(Z))
+            return theta
+        penalty = self._penalty(present)
+        inside = torch.ones(1, len(Z), dtype=Z.dtype, device=self.device)
+        loss, gradient = self._loss(theta, Z, y, inside, present, penalty)
+        for _ in range(self.max_iter):
+            factor = self._factor(Z, y, theta[0], present)
+            step = torch.cholesky_solve(gradient.reshape(-1, 1), factor).reshape(theta.shape)
+            decrement = float((step * gradient).sum())
+            length = 1.0
+            while length > 1e-8:
+                tried = theta - length * step
+                new, new_gradient = self._loss(tried, Z, y, inside, present, penalty)
+                if float(new) <= float(loss) - 1e-4 * length * decrement + 1e-13 * abs(float(loss)):
+                    theta, loss, gradient = tried, new, new_gradient
+                    break
+                length *= 0.5
+            if decrement <= self.tol or length <= 1e-8:
+                return theta
+        self._warn(len(Z))
+        return theta
+
+    def _warn(self, n_rows: int) -> None:
+        if not self._has_warned:
+            self._has_warned = True
+            warnings.warn(
+                f"utility 'logistic': a fit on {n_rows:,} rows did not settle in max_iter={self.max_iter} "
+                "steps; standardise the columns, or raise max_iter.",
+                stacklevel=2,
+            )
 
     def _loss(
         self, theta: Tensor, Z: Tensor, y: Tensor, inside: Tensor, present: Tensor, penalty: Tensor
@@ -391,6 +452,14 @@ class LogisticTrainer:
         loss = (losses * inside).sum(1) + 0.5 * (penalty * theta * theta).sum((1, 2))
         gradient = torch.einsum("bmk,mq->bkq", residual * inside[:, :, None], Z) + penalty * theta
         return loss, gradient
+
+    def _curvature(self, theta: Tensor, Z: Tensor, inside: Tensor, present: Tensor) -> Tensor:
+        """Diagonal of the Hessian of the losses, [B, K, q]."""
+        if self.n_outputs == 1:
+            p = torch.sigmoid(theta[:, 0] @ Z.T)[:, :, None]
+        else:
+            p = self._softmax(theta, Z, present)
+        return torch.einsum("bmk,mq->bkq", p * (1 - p) * inside[:, :, None], Z.square())
 
     # Predictions ----------------------------------------------------------------------------------
 
@@ -454,6 +523,20 @@ class LogisticTrainer:
     def _rows(self, X: NDArray[np.float64]) -> Tensor:
         with_intercept = np.column_stack([X, np.ones(len(X))])
         return torch.as_tensor(with_intercept, device=self.device)
+
+
+def _cholesky(matrices: Tensor) -> Tensor:
+    """Factors of positive definite matrices [..., q, q]; one that rounding has made indefinite is held more."""
+    factor, failed = torch.linalg.cholesky_ex(matrices)
+    share = JITTER
+    while bool(failed.any()) and share < 1:
+        share *= 1e3
+        diagonal = torch.diag_embed(matrices.diagonal(dim1=-2, dim2=-1) * share)
+        again, failed_again = torch.linalg.cholesky_ex(matrices + diagonal)
+        still = failed > 0
+        factor = torch.where(still[..., None, None], again, factor)
+        failed = torch.where(still, failed_again, failed)
+    return factor
 
 
 def _two_loop(

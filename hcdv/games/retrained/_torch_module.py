@@ -112,7 +112,13 @@ class ModuleTrainer:
         self.X = prototype.features(X, "X")
         self.X_val = prototype.features(X_val, "X_val")
         self.y = torch.from_numpy(np.array(given.labels)).to(prototype.device)
-        self.fingerprint = self._fingerprint(X, X_val)
+        self.fingerprint: str | None = None
+        self.outline: str | None = None
+        digest = self._digest(X, X_val)
+        if prototype.fingerprint is None:
+            self.outline = digest
+        else:
+            self.fingerprint = digest
 
     def scores(self, coalitions: Sequence[Indices]) -> Values:
         values = np.empty(len(coalitions))
@@ -278,12 +284,11 @@ class ModuleTrainer:
             f"{worst.size:,} rows; lower learning_rate or standardise the features."
         )
 
-    def _fingerprint(self, X: NDArray[Any], X_val: NDArray[Any]) -> str | None:
-        if self.prototype.fingerprint is None:
-            return None
-        recipe = self.recipe
+    def _digest(self, X: NDArray[Any], X_val: NDArray[Any]) -> str:
+        recipe, prototype = self.recipe, self.prototype
+        module = prototype.fingerprint or ["outline", repr(prototype.module)]
         facts = [
-            "module", self.prototype.fingerprint, recipe.epochs, recipe.batch_size, recipe.learning_rate,
+            "module", module, recipe.epochs, recipe.batch_size, recipe.learning_rate,
             recipe.weight_decay, recipe.patience, self.metric.name, self.n_classes, self.seed,
         ]  # fmt: skip
         return fingerprint(facts, [X, self.labels, X_val, self.labels_val])

@@ -9,10 +9,14 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+import time
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from math import isfinite
 from pathlib import Path
 
+from hcdv._errors import UtilityError
 from hcdv._files import check_place
 from hcdv._validation import check_int
 
@@ -21,6 +25,8 @@ CoalitionKey = bytes
 # Questions of one SQL statement, below every build's limit on host parameters.
 _AT_ONCE = 500
 _FORMAT = 1
+# Seconds to wait for another process.
+_PATIENCE = 60.0
 # "hcdv" in ASCII: marks a SQLite file as a cache of ours.
 _APPLICATION_ID = 0x68636476
 
@@ -81,7 +87,13 @@ class CoalitionCache:
     def get(
         self, fingerprint: str, keys: Sequence[CoalitionKey], *, on_disk: bool
     ) -> list[float | None]:
-        """Scores where they are known, None elsewhere."""
+        """Scores where they are known, None elsewhere.
+
+        Raises
+        ------
+        UtilityError
+            If the file cannot be read, or holds something that is no score.
+        """
         found: list[float | None] = []
         with self._lock:
             for key in keys:
@@ -98,11 +110,17 @@ class CoalitionCache:
         return found
 
     def put(self, fingerprint: str, values: Mapping[CoalitionKey, float], *, on_disk: bool) -> None:
-        """File scores."""
+        """File scores.
+
+        Raises
+        ------
+        UtilityError
+            If the file cannot be written.
+        """
         self._remember(fingerprint, values)
         if on_disk:
             rows = [(fingerprint, key, value) for key, value in values.items()]
-            with self._disk() as connection:
+            with self._one_sentence(), self._disk() as connection:
                 connection.executemany("INSERT OR IGNORE INTO scores VALUES (?, ?, ?)", rows)
 
     def _remember(self, fingerprint: str, values: Mapping[CoalitionKey, float]) -> None:
@@ -115,17 +133,32 @@ class CoalitionCache:
 
     def _read(self, fingerprint: str, keys: Sequence[CoalitionKey]) -> dict[CoalitionKey, float]:
         found: dict[CoalitionKey, float] = {}
-        connection = self._disk()
-        for begin in range(0, len(keys), _AT_ONCE):
-            some = keys[begin : begin + _AT_ONCE]
-            marks = ",".join("?" * len(some))
-            found |= dict(
-                connection.execute(
-                    f"SELECT coalition, score FROM scores WHERE game = ? AND coalition IN ({marks})",
-                    (fingerprint, *some),
+        with self._one_sentence():
+            connection = self._disk()
+            for begin in range(0, len(keys), _AT_ONCE):
+                some = keys[begin : begin + _AT_ONCE]
+                marks = ",".join("?" * len(some))
+                found |= dict(
+                    connection.execute(
+                        f"SELECT coalition, score FROM scores WHERE game = ? AND coalition IN ({marks})",
+                        (fingerprint, *some),
+                    )
                 )
+        # SQLite keeps whatever it is given, in a column of any type.
+        wrong = [score for score in found.values() if not isinstance(score, float) or not isfinite(score)]
+        if wrong:
+            raise UtilityError(
+                f"the cache {self.path} is damaged: it holds {wrong[0]!r} as a score; delete it."
             )
         return found
+
+    @contextmanager
+    def _one_sentence(self) -> Iterator[None]:
+        """What goes wrong with the file in the midst of a walk is an error that keeps the chains before."""
+        try:
+            yield
+        except (sqlite3.Error, OSError, ValueError) as error:
+            raise UtilityError(f"the cache {self.path} cannot be used: {str(error).rstrip('.')}.") from error
 
     def _disk(self) -> sqlite3.Connection:
         """This thread's connection."""
@@ -159,14 +192,33 @@ def _open(path: Path) -> sqlite3.Connection:
     most.
     """
     try:
-        connection = sqlite3.connect(path, timeout=60.0)
+        connection = sqlite3.connect(path, timeout=_PATIENCE)
+        if not _is_ours(connection, path, make=False):
+            _is_ours(connection, path, make=True)
+        _write_ahead(connection)
+        connection.execute("PRAGMA synchronous=NORMAL")
+    except sqlite3.OperationalError as error:
+        raise OSError(f"the cache {path} cannot be opened: {error}") from None
+    except sqlite3.DatabaseError:
+        raise ValueError(f"{path} is not a cache of HCDV, or it is damaged; delete it.") from None
+    return connection
+
+
+def _is_ours(connection: sqlite3.Connection, path: Path, *, make: bool) -> bool:
+    """Whether the file is a cache already; with ``make`` it is one afterwards.
+
+    One transaction: another process that opens the new file sees its table and its mark, or neither.
+    """
+    connection.execute("BEGIN IMMEDIATE" if make else "BEGIN")
+    with connection:
         found = connection.execute("PRAGMA application_id").fetchone()[0]
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
         tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
         if found not in (0, _APPLICATION_ID) or (found == 0 and tables):
             raise ValueError(f"{path} is an SQLite file, but no cache of HCDV.")
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=NORMAL")
-        with connection:
+        if version > _FORMAT:
+            raise ValueError(f"{path} is a cache of a newer HCDV; upgrade hcdv, or delete it.")
+        if make:
             connection.execute(
                 "CREATE TABLE IF NOT EXISTS scores "
                 "(game TEXT NOT NULL, coalition BLOB NOT NULL, score REAL NOT NULL, "
@@ -174,8 +226,17 @@ def _open(path: Path) -> sqlite3.Connection:
             )
             connection.execute(f"PRAGMA application_id={_APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version={_FORMAT}")
-    except sqlite3.OperationalError as error:
-        raise OSError(f"the cache {path} cannot be opened: {error}") from None
-    except sqlite3.DatabaseError:
-        raise ValueError(f"{path} is not a cache of HCDV, or it is damaged; delete it.") from None
-    return connection
+    return bool(tables)
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Change to the write-ahead log: the one thing that SQLite does not wait for."""
+    end = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > end:
+                raise
+            time.sleep(0.01)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -20,12 +19,13 @@ from sklearn.dummy import DummyClassifier
 from hcdv._digest import fingerprint
 from hcdv._errors import UtilityError
 from hcdv._random import derive_seed
-from hcdv.engine import Threads, single_threaded_blas
+from hcdv.engine import Threads, check_n_jobs, single_threaded_blas
 from hcdv.game import Indices, Values
 from hcdv.games.metrics import Metric, make_metric
 from hcdv.games.retrained.cache import CoalitionCache
 from hcdv.games.retrained.folds import prefixes, take_rows, validated
-from hcdv.games.retrained.game import RetrainedGame
+from hcdv.games.retrained.game import RetrainedGame, check_name
+from hcdv.games.retrained.words import UntoldError, model_in_words
 from hcdv.games.rows import GivenRows, TrainingRows
 
 # What one fit is taken to cost when the depth of the tree is chosen; a model cannot be asked.
@@ -63,8 +63,10 @@ class Estimator:
             kind = self.model.__name__ if isinstance(self.model, type) else type(self.model).__name__
             raise TypeError(f"utility must be a classifier (an object with fit and predict), got {kind}.")
         object.__setattr__(self, "_metric", make_metric(self.metric))
-        if not self.name:
+        if self.name == "":
             object.__setattr__(self, "name", type(self.model).__name__)
+        check_name(self.name)
+        check_n_jobs(self.n_jobs)
 
     def game(
         self, rows: TrainingRows, *, seed: int, threads: Threads, device: str,
@@ -121,6 +123,7 @@ class EstimatorTrainer:
         self.name = name
         self.n_jobs = n_jobs
         self.fingerprint = _fingerprint(self.model, metric, given)
+        self.outline = None if self.fingerprint else _outline(self.model, metric, given)
         self.v_empty = self._chance()
         self._one_pool = threading.Lock()
 
@@ -161,11 +164,22 @@ class EstimatorTrainer:
         if metric.needs == "model":
             return metric.of_model(model, given.X_val, given.classes[self.labels_val])
         if metric.needs == "labels":
-            codes = np.searchsorted(given.classes, model.predict(given.X_val))
+            codes = self._codes(model.predict(given.X_val))
             return float(metric.scores(codes[None], self.labels_val, given.n_classes)[0])
         return float(
             metric.scores(self._probabilities(model)[None], self.labels_val, given.n_classes)[0]
         )
+
+    def _codes(self, predictions: Any) -> NDArray[np.int64]:
+        """Class codes [n_val] of predicted labels, -1 where one is no class of the data."""
+        predictions, classes = np.asarray(predictions), self.given.classes
+        n_val = len(self.labels_val)
+        if predictions.shape not in ((n_val,), (n_val, 1)):
+            raise ValueError(f"predict gave an array of shape {predictions.shape} for {n_val:,} rows")
+        codes = np.full(n_val, -1)
+        for code, label in enumerate(classes):
+            codes[predictions.reshape(-1) == label] = code
+        return codes
 
     def _probabilities(self, model: Any) -> NDArray[np.float64]:
         """Probabilities [n_val, C], 0 for classes that the model has not met."""
@@ -210,25 +224,47 @@ def _score_elsewhere(trainer: EstimatorTrainer, rows: Indices) -> float:
 
 def _fingerprint(model: Any, metric: Metric, given: GivenRows) -> str | None:
     """What is computed, in 64 hex digits; None where a parameter or the scorer cannot be put in words."""
-    if metric.needs == "model" and metric.name not in sklearn.metrics.get_scorer_names():
+    if not metric.is_named:
         return None
-    words = []
-    for name, value in sorted(model.get_params(deep=True).items()):
-        if hasattr(value, "get_params"):
-            words.append(f"{name}={type(value).__module__}.{type(value).__qualname__}")
-        elif isinstance(value, list) and all(isinstance(step, tuple) for step in value):
-            continue  # the steps of a pipeline: they and their parameters come by their own names
-        else:
-            try:
-                words.append(f"{name}={json.dumps(value)}")
-            except (TypeError, ValueError):
-                return None
-    kind = f"{type(model).__module__}.{type(model).__qualname__}"
-    arrays = [given.labels, _content(given.X), given.labels_val, _content(given.X_val)]
+    try:
+        words = model_in_words(model)
+    except UntoldError:
+        return None
+    arrays = _arrays(given)
     if any(array is not None and array.dtype.kind == "O" for array in arrays):
         return None
+    return fingerprint([words, _kinds(given), metric.name, sklearn.__version__], arrays)
+
+
+def _outline(model: Any, metric: Metric, given: GivenRows) -> str:
+    """The same with functions by their names and objects by their texts."""
+    arrays = [
+        array.astype(np.str_) if array is not None and array.dtype.kind == "O" else array
+        for array in _arrays(given)
+    ]
+    words = model_in_words(model, strict=False)
+    return fingerprint(["outline", words, _kinds(given), metric.name], arrays)
+
+
+def _arrays(given: GivenRows) -> list[NDArray[Any] | None]:
     classes = np.asarray(given.classes).astype(np.str_)
-    return fingerprint([kind, words, metric.name, sklearn.__version__], [*arrays, classes])
+    return [given.labels, _content(given.X), given.labels_val, _content(given.X_val), classes]
+
+
+def _kinds(given: GivenRows) -> list[list[Any]]:
+    return [_kind(given.X), _kind(given.X_val)]
+
+
+def _kind(X: Any) -> list[Any]:
+    """How rows are held, which models look at too."""
+    if isinstance(X, pd.DataFrame):
+        held = [type(X).__name__, *map(str, X.columns)]
+        for column in X.dtypes:
+            held.append(str(column))
+            if isinstance(column, pd.CategoricalDtype):
+                held += [column.ordered, *map(str, column.categories)]
+        return held
+    return [type(X).__name__, str(X.dtype), *X.shape] if issparse(X) else [type(X).__name__]
 
 
 def _content(X: Any) -> NDArray[Any] | None:
@@ -236,9 +272,7 @@ def _content(X: Any) -> NDArray[Any] | None:
     if X is None:
         return None
     if isinstance(X, pd.DataFrame):
-        hashes = pd.util.hash_pandas_object(X, index=False).to_numpy()
-        names = np.frombuffer(json.dumps([str(c) for c in X.columns]).encode(), np.uint8)
-        return np.concatenate([hashes, names.astype(np.uint64)])
+        return pd.util.hash_pandas_object(X, index=False).to_numpy()
     if issparse(X):
         rows = X.tocsr()
         return np.concatenate([rows.indptr, rows.indices, rows.data.view(np.uint8)]).astype(np.int64)

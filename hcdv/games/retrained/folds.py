@@ -63,8 +63,8 @@ class FoldedTrainer:
         self.fold = fold
         self.v_empty = float(np.mean([trainer.v_empty for trainer in trainers]))
         self.is_bounded = all(trainer.is_bounded for trainer in trainers)
-        names = [trainer.fingerprint for trainer in trainers]
-        self.fingerprint = None if None in names else "+".join(map(str, names))
+        self.fingerprint = _all_of([trainer.fingerprint for trainer in trainers])
+        self.outline = _all_of([trainer.outline for trainer in trainers])
 
     def scores(self, coalitions: Sequence[Indices]) -> Values:
         total = np.zeros(len(coalitions))
@@ -89,6 +89,10 @@ class FoldedTrainer:
                 part_scores[asked] = trainer.chain_scores(order[mine], distinct[asked])
             total += part_scores[place]
         return total / len(self.trainers)
+
+
+def _all_of(names: Sequence[str | None]) -> str | None:
+    return None if None in names else "+".join(map(str, names))
 
 
 def prefixes(order: Indices, stops: Indices) -> list[Indices]:

@@ -16,7 +16,7 @@ from hcdv.engine import Threads
 from hcdv.game import Indices, Values
 from hcdv.games.retrained.cache import CoalitionCache
 from hcdv.games.retrained.folds import prefixes
-from hcdv.games.retrained.game import RetrainedGame, Trainer
+from hcdv.games.retrained.game import LARGEST_VALUE, RetrainedGame, Trainer, check_name
 from hcdv.games.rows import TrainingRows
 
 # What one call is taken to cost when the depth of the tree is chosen; a function cannot be asked.
@@ -28,8 +28,8 @@ NOMINAL_SECONDS_COMPILED = 1e-5
 class Function:
     """v(S) = f(rows of S), rows as an ascending, read-only int64 array of positions in X.
 
-    Values are taken as they are: any finite number.  ``f`` is asked for the empty coalition too, and by one
-    thread at a time.
+    Values are taken as they are: any number below 1e150 in size.  ``f`` is asked for the empty coalition too,
+    and by one thread at a time.
 
     Parameters
     ----------
@@ -49,6 +49,7 @@ class Function:
     def __post_init__(self) -> None:
         if not callable(self.f) and not isinstance(getattr(self.f, "address", None), int):
             raise TypeError(f"utility must be a callable or a cfunc, got {type(self.f).__name__}.")
+        check_name(self.name)
 
     @property
     def is_compiled(self) -> bool:
@@ -77,6 +78,7 @@ class PythonFunction:
     """Asks a Python callable, one coalition at a time."""
 
     is_bounded = False
+    outline: str | None = None
 
     def __init__(self, f: Any, name: str, known: str | None) -> None:
         self.f = f
@@ -104,16 +106,21 @@ class PythonFunction:
                 f"{text}."
             ) from error
         try:
+            # Both would pass for a number: "0.5" is parsed, and the imaginary part dropped.
+            if isinstance(answer, (str, bytes, complex, np.complexfloating)):
+                raise TypeError
             value = float(answer)
+        except OverflowError:
+            value = np.inf  # an integer that no float can hold
         except (TypeError, ValueError):
             raise UtilityError(
                 f"utility {self.name!r} must return a number, got {type(answer).__name__} for a coalition of "
                 f"{len(rows):,} rows."
             ) from None
-        if not np.isfinite(value):
+        if not abs(value) < LARGEST_VALUE:
             raise UtilityError(
                 f"utility {self.name!r} gave {value} for a coalition of {len(rows):,} rows, but a value "
-                "must be a finite number."
+                f"must be a number below {LARGEST_VALUE} in size."
             )
         return value
 
@@ -122,12 +129,13 @@ class CompiledFunction:
     """Asks compiled code through a kernel, without the GIL."""
 
     is_bounded = False
+    outline: str | None = None
 
     def __init__(self, f: Any, name: str, known: str | None) -> None:
         self.f = f  # kept: its address is only good while it lives
         self.fingerprint = known
         self.v_empty = float(self.scores([np.empty(0, np.int64)])[0])
-        if not np.isfinite(self.v_empty):
+        if not abs(self.v_empty) < LARGEST_VALUE:
             raise UtilityError(f"utility {name!r} gave {self.v_empty} for the empty coalition.")
 
     def scores(self, coalitions: Sequence[Indices]) -> Values:

@@ -14,6 +14,13 @@ from hcdv._errors import UtilityError
 from hcdv.game import Indices, Values, stops_by_chain
 from hcdv.games.retrained.cache import CoalitionCache, CoalitionKey
 
+# Names of games that the library plays beside a model, and shares its values out by: a second one of that name
+# would take the first one's place.
+TAKEN_NAMES = ("kernel", "forest", "fit", "evidence", "knn", "ridge", "contrast")
+
+# Squares of differences of larger values would overflow, and values come out as NaN.
+LARGEST_VALUE = 1e150
+
 # Coalitions handed to a trainer at once; what is trained at once within is the trainer's own affair.
 BATCH = 4096
 
@@ -28,12 +35,16 @@ class Trainer(Protocol):
     fingerprint : str or None
         Tells this function of coalitions from every other: a digest of data, labels, validation rows, model,
         parameters, metric and seed.  None where it cannot be told, as for a callable.
+    outline : str or None
+        Where ``fingerprint`` is None, a digest of all that can be told, with functions by their names: good
+        for a checkpoint, whose owner knows what he goes on from, not for a cache.
     is_bounded : bool
         Whether scores must lie in [0, 1].
     """
 
     v_empty: float
     fingerprint: str | None
+    outline: str | None
     is_bounded: bool
 
     def scores(self, coalitions: Sequence[Indices]) -> Values:
@@ -65,6 +76,8 @@ class RetrainedGame:
     ----------
     n_evaluations : int
         Models trained so far.
+    fingerprint : str or None
+        Of the trainer, or its outline.
     """
 
     def __init__(
@@ -76,7 +89,7 @@ class RetrainedGame:
         self.trainer = trainer
         self.order = order
         self.n_evaluations = 0
-        self.fingerprint = trainer.fingerprint
+        self.fingerprint = trainer.fingerprint or trainer.outline
         cache = CoalitionCache() if cache is None else cache
         self._known = cache.view(trainer.fingerprint, name)
         self._lock = threading.Lock()
@@ -135,6 +148,9 @@ class RetrainedGame:
                 first.setdefault(keys[k], k)
             else:
                 values[k] = value
+        # A file may hold what no model ever scored.
+        met = [k for k, value in zip(asked, known, strict=True) if value is not None]
+        self._check(values[met], sizes[met])
         if first:
             missing = np.array(list(first.values()))
             trained = self._train(missing, sizes, train)
@@ -164,17 +180,30 @@ class RetrainedGame:
             ) from error
         with self._lock:
             self.n_evaluations += len(missing)
-        wrong = ~np.isfinite(values)
+        self._check(values, sizes[missing])
+        return values
+
+    def _check(self, values: Values, sizes: Indices) -> None:
+        """That values of coalitions of these sizes are what the trainer promises."""
+        wrong = ~(np.abs(values) < LARGEST_VALUE)
         if self.trainer.is_bounded:
             wrong |= (values < 0.0) | (values > 1.0)
         if wrong.any():
             k = int(np.argmax(wrong))
-            wanted = "a number in [0, 1]" if self.trainer.is_bounded else "a finite number"
+            limits = "in [0, 1]" if self.trainer.is_bounded else f"below {LARGEST_VALUE} in size"
             raise UtilityError(
-                f"utility {self.name!r} gave {values[k]} for a coalition of {int(sizes[missing[k]]):,} rows, "
-                f"but a value must be {wanted}."
+                f"utility {self.name!r} gave {values[k]} for a coalition of {int(sizes[k]):,} rows, "
+                f"but a value must be a number {limits}."
             )
-        return values
+
+
+def check_name(name: str) -> str:
+    """The name of a utility, if a result can tell it from the library's own games."""
+    if not isinstance(name, str):
+        raise TypeError(f"name must be text, got {type(name).__name__}.")
+    if not name or name in TAKEN_NAMES:
+        raise ValueError(f"name must be none of '', {', '.join(TAKEN_NAMES)}, got {name!r}.")
+    return name
 
 
 def set_key(rows: Indices, n_rows: int) -> CoalitionKey:

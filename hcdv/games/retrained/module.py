@@ -11,7 +11,7 @@ from hcdv.engine import Threads
 from hcdv.games.metrics import Metric, check_needs
 from hcdv.games.retrained.cache import CoalitionCache
 from hcdv.games.retrained.folds import validated
-from hcdv.games.retrained.game import RetrainedGame
+from hcdv.games.retrained.game import RetrainedGame, check_name
 from hcdv.games.rows import TrainingRows
 
 # Seconds in which one core takes one row forward and back: between a small table network (6e-7) and a
@@ -83,6 +83,7 @@ class Module:
                 "factory must be a callable that returns a torch.nn.Module, or a module, "
                 f"got {type(self.factory).__name__}."
             )
+        check_name(self.name)
         check_int(self.epochs, "epochs", 1)
         check_int(self.batch_size, "batch_size", 1)
         if check_number(self.learning_rate, "learning_rate", 0.0) == 0:

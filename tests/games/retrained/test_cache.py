@@ -9,6 +9,7 @@ import sys
 import numpy as np
 import pytest
 
+from hcdv._errors import UtilityError
 from hcdv.games.retrained import CoalitionCache
 
 
@@ -105,3 +106,72 @@ def test_two_processes_write_side_by_side(tmp_path):
     assert [run.wait() for run in runs] == [0, 0]
     found = CoalitionCache(path).view("game", "f").get([k.to_bytes(32, "big") for k in range(300)])
     assert found == [float(k) for k in range(300)]
+
+
+def test_many_processes_make_one_new_file(tmp_path):
+    """One that met the table of another without its mark took the file for a foreign one."""
+    code = (
+        "import sys\n"
+        "from hcdv.games.retrained import CoalitionCache\n"
+        "print('ready', flush=True)\n"
+        "for line in sys.stdin:\n"
+        "    CoalitionCache(line.strip())\n"
+        "    print('made', flush=True)\n"
+    )
+    run = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    runs = [subprocess.Popen([sys.executable, "-c", code], **run) for _ in range(4)]
+    assert [one.stdout.readline() for one in runs] == ["ready\n"] * 4
+    for k in range(40):
+        for one in runs:
+            one.stdin.write(f"{tmp_path / str(k)}\n")
+            one.stdin.flush()
+        assert [one.stdout.readline() for one in runs] == ["made\n"] * 4
+    for one in runs:
+        one.communicate()
+
+
+def damaged(path):
+    """A cache file of 2,000 scores, all in the file itself."""
+    cache = CoalitionCache(path)
+    cache.view("game", "f").put({k.to_bytes(32, "big"): float(k) for k in range(2000)})
+    cache._disk().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    cache._disk().close()
+    return path
+
+
+@pytest.mark.parametrize("cut", ["zeros", "noise"])
+def test_damage_found_on_the_way_is_one_sentence(tmp_path, cut):
+    path = damaged(tmp_path / "scores")
+    content = bytearray(path.read_bytes())
+    begin, end = 8192, len(content) - 4096
+    content[begin:end] = bytes(end - begin) if cut == "zeros" else np.random.default_rng(0).bytes(end - begin)
+    path.write_bytes(content)
+    view = CoalitionCache(path).view("game", "f")
+    with pytest.raises(UtilityError, match=r"the cache .*scores cannot be used: .*malformed"):
+        view.get([k.to_bytes(32, "big") for k in range(2000)])
+
+
+@pytest.mark.parametrize("score", ["'abc'", "9e999", "x'00'"])
+def test_what_is_no_score_is_not_taken_for_one(tmp_path, score):
+    path = damaged(tmp_path / "scores")
+    with sqlite3.connect(path) as connection:
+        connection.execute(f"UPDATE scores SET score = {score}")
+    view = CoalitionCache(path).view("game", "f")
+    with pytest.raises(UtilityError, match=r"is damaged: it holds .* as a score; delete it"):
+        view.get([(7).to_bytes(32, "big")])
+
+
+def test_a_file_that_cannot_be_written_any_more(tmp_path):
+    cache = CoalitionCache(tmp_path / "scores")
+    view = cache.view("game", "f")
+    cache._disk().execute("PRAGMA query_only=1")
+    with pytest.raises(UtilityError, match=r"the cache .*scores cannot be used: attempt to write a readonly"):
+        view.put({b"k" * 32: 1.0})
+
+
+def test_a_newer_file_is_refused_and_left_alone(tmp_path):
+    path = damaged(tmp_path / "scores")
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA user_version=7")
+    with pytest.raises(ValueError, match="is a cache of a newer HCDV"):
+        CoalitionCache(path)

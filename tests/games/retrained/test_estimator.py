@@ -1,5 +1,10 @@
 """scikit-learn classifiers as utilities: the user's own loop, coalition by coalition."""
 
+import importlib.util
+import linecache
+import os
+import subprocess
+import sys
 import threading
 from dataclasses import replace
 
@@ -8,12 +13,12 @@ import pandas as pd
 import pytest
 from scipy.sparse import csr_matrix
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.compose import make_column_transformer
+from sklearn.compose import ColumnTransformer, make_column_transformer
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.naive_bayes import GaussianNB
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, PolynomialFeatures, StandardScaler
 from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 
@@ -138,7 +143,101 @@ def test_fingerprints_tell_models_data_and_metrics_apart():
     names = [game.fingerprint for game in games]
     assert None not in names and len(set(names)) == len(names)
     assert play(Estimator(GaussianNB()), given()).fingerprint == names[0]
-    assert play(Estimator(GaussianNB(), metric=lambda m, X, y: 0.5), data).fingerprint is None
+    assert play(Estimator(GaussianNB(), metric=lambda m, X, y: 0.5), data).trainer.fingerprint is None
+
+
+def in_columns(columns):
+    return make_pipeline(ColumnTransformer([("scale", StandardScaler(), columns)]), GaussianNB())
+
+
+def f1(model, X, y):
+    return 0.25
+
+
+def test_what_changes_a_model_without_changing_its_parameters_changes_its_fingerprint():
+    """A cache on disk would have answered with the scores of the other one."""
+    data = given()
+    squared, scaled = ("square", PolynomialFeatures(2)), ("scale", StandardScaler())
+
+    def of(model, metric="accuracy", rows=data):
+        return play(Estimator(model, metric=metric), rows).trainer.fingerprint
+
+    naive = ("naive", GaussianNB())
+    assert of(Pipeline([squared, scaled, naive])) != of(Pipeline([scaled, squared, naive]))
+    assert of(in_columns([0])) != of(in_columns([1]))
+    assert of(in_columns(slice(0, 1))) != of(in_columns(slice(1, 2)))
+    assert of(in_columns([0])) == of(in_columns([0])) is not None
+    # A scorer of the user's own may be called like one of scikit-learn's.
+    assert of(GaussianNB(), "f1") is not None
+    assert of(GaussianNB(), f1) is None
+    assert of(make_pipeline(FunctionTransformer(np.abs), GaussianNB())) is None
+
+    def frame(dtype):
+        return replace(data, X=pd.DataFrame(data.X > 0).astype(dtype), X_val=pd.DataFrame(data.X_val > 0))
+
+    kinds = ["bool", "int64", "uint8", "float64", "category", pd.CategoricalDtype([True, False])]
+    names = {of(GaussianNB(), rows=frame(kind)) for kind in kinds}
+    assert len(names) == len(kinds)
+
+    def sparse(width, dtype=np.float64):
+        X = csr_matrix((np.ones(3, dtype), ([0, 1, 2], [0, 1, 2])), shape=(60, width))
+        return replace(data, X=X)
+
+    names = {of(GaussianNB(), rows=sparse(*kind)) for kind in ((4,), (5,), (4, np.float32))}
+    assert len(names) == 3
+
+
+def test_own_code_is_part_of_a_fingerprint(tmp_path):
+    data = given()
+    names = []
+    for answer in (0, 1, 0):
+        (tmp_path / "own.py").write_text(
+            "from sklearn.naive_bayes import GaussianNB\n"
+            "class Own(GaussianNB):\n"
+            f"    def predict(self, X):\n        return super().predict(X) * {answer}\n"
+        )
+        spec = importlib.util.spec_from_file_location("own", tmp_path / "own.py")
+        module = importlib.util.module_from_spec(spec)
+        sys.modules["own"] = module
+        try:
+            linecache.checkcache()
+            spec.loader.exec_module(module)
+            names.append(play(Estimator(module.Own()), data).fingerprint)
+        finally:
+            del sys.modules["own"]
+    assert None not in names
+    assert names[0] == names[2] != names[1]
+
+
+OUTLINE = """
+import sys
+from sklearn.naive_bayes import GaussianNB
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+from hcdv.games import Estimator
+from tests.games.retrained.rows import given
+from tests.games.retrained.test_estimator import f1, play
+def twice(X): return 2 * X
+def thrice(X): return 3 * X
+for f in (twice, thrice):
+    model = make_pipeline(FunctionTransformer(f), GaussianNB())
+    for scale in (1.0, 2.0):
+        for rows in (given(scale=scale), given(scale=scale, validation=False)):
+            print(play(Estimator(model, metric=f1), rows).fingerprint)
+"""
+
+
+def test_a_checkpoint_knows_a_model_of_functions_in_another_process():
+    """By its repr, which tells where functions lie in memory, none could go on from its own file."""
+    found = []
+    for _ in range(2):
+        run = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", OUTLINE],
+            env={**os.environ, "PYTHONPATH": "."}, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        found.append(run.stdout.split())
+    assert found[0] == found[1]
+    assert len(set(found[0])) == 8 and "None" not in found[0]
 
 
 class Moody(ClassifierMixin, BaseEstimator):
@@ -167,6 +266,9 @@ def test_failures_are_one_sentence():
     for wrong in (LinearRegression(), GaussianNB, StandardScaler(), 3):
         with pytest.raises(TypeError, match="utility must be a classifier"):
             Estimator(wrong)
+    for wrong in (0, 1.5, "two"):
+        with pytest.raises((TypeError, ValueError), match="n_jobs must"):
+            Estimator(GaussianNB(), n_jobs=wrong)
 
 
 def test_without_validation_rows_folds_score_each_other():
@@ -189,3 +291,39 @@ def test_without_validation_rows_folds_score_each_other():
     )
     with pytest.warns(UserWarning, match="without validation rows"):
         assert play(Estimator(GaussianNB()), data).fingerprint == game.fingerprint is not None
+
+
+class Says(ClassifierMixin, BaseEstimator):
+    """Predicts what it is told to."""
+
+    def __init__(self, answer=None):
+        self.answer = answer
+
+    def fit(self, X, y):
+        self.classes_ = np.unique(y)
+        return self
+
+    def predict(self, X):
+        return self.answer
+
+
+def test_predictions_are_taken_for_what_they_are():
+    data = replace(given(), classes=np.array(["no", "yes"]))
+    right = data.classes[data.labels_val]
+    coalition = [np.arange(30)]
+
+    def score(answer):
+        return play(Estimator(Says(answer)), data).trainer.scores(coalition)[0]
+
+    assert score(right) == score(right.astype(object)) == score(list(right)) == 1.0
+    # A column, as CatBoost returns it.
+    assert score(right[:, None]) == 1.0
+    # "maybe" stands before "no" and between nothing: it is a class of nobody, not the next one.
+    half = right.astype("<U5").copy()
+    half[::2] = "maybe"
+    assert score(half) == 0.5
+    # Of another type than the labels.
+    assert score(np.zeros(40)) == 0.0
+    for wrong in (right[:1], right[:-1], None):
+        with pytest.raises(UtilityError, match="'Says' failed on a coalition of 30 rows of 2 classes"):
+            score(wrong)

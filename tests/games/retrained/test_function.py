@@ -98,6 +98,11 @@ def raising(rows):
         (lambda rows: np.nan if len(rows) == 5 else 0.0, "gave nan for a coalition of 5 rows"),
         (lambda rows: np.inf if len(rows) == 5 else 0.0, "gave inf for a coalition of 5 rows"),
         (lambda rows: None if len(rows) == 5 else 0.0, "must return a number, got NoneType"),
+        (lambda rows: "0.5", "must return a number, got str"),
+        (lambda rows: b"0.5", "must return a number, got bytes"),
+        (lambda rows: np.complex128(1 + 2j), "must return a number, got complex128"),
+        (lambda rows: 10**400, "gave inf for a coalition of 0 rows"),
+        (lambda rows: -1e200, r"gave -1e\+200 for a coalition of 0 rows, but .* below 1e\+150 in size"),
         (lambda rows: rows.sort() or 0.0, "raised ValueError on a coalition of 0 rows|read-only"),
     ],
 )

@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given as cases
 from hypothesis import settings
 from hypothesis import strategies as st
+from sklearn.naive_bayes import GaussianNB
 
 from hcdv._errors import UtilityError
 from hcdv.game import Game
+from hcdv.games import NAMES, Estimator, Function, Module
 from hcdv.games.retrained import CoalitionCache, RetrainedGame
 from hcdv.games.retrained.game import prefix_keys, set_key
 
@@ -20,6 +22,7 @@ class Sum:
     """Score of a set: a number that tells sets apart."""
 
     is_bounded = False
+    outline = None
 
     def __init__(self, fingerprint="sum", factor=1.0):
         self.v_empty = -1.0
@@ -135,7 +138,8 @@ def test_threads_agree():
 @pytest.mark.parametrize(
     ("answer", "bounded", "sentence"),
     [
-        (float("nan"), False, r"utility 'sum' gave nan for a coalition of 1 rows, but .* a finite number"),
+        (float("nan"), False, r"utility 'sum' gave nan for a coalition of 1 rows, but .* below 1e\+150"),
+        (-2e150, False, r"utility 'sum' gave -2e\+150 for a coalition of 1 rows, but .* below 1e\+150"),
         (1.5, True, r"utility 'sum' gave 1.5 for a coalition of 1 rows, but .* a number in \[0, 1\]"),
     ],
 )
@@ -156,3 +160,30 @@ def test_what_a_trainer_raises_becomes_one_sentence():
     trainer.of = fail
     with pytest.raises(UtilityError, match="'sum' raised ZeroDivisionError on coalitions of 3 rows: division"):
         game(trainer).chains(np.arange(N)[None], np.array([3]))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda name: Function(len, name=name),
+        lambda name: Estimator(GaussianNB(), name=name),
+        lambda name: Module(object, name=name),
+    ],
+)
+def test_a_name_that_a_game_of_the_library_has_is_refused(make):
+    """A function called "contrast" was lost: the dispersion took its place in the sum."""
+    assert make("mine").name == "mine"
+    for taken in (*NAMES, "contrast"):
+        if taken != "logistic":  # a model too, and never added unasked
+            with pytest.raises(ValueError, match="name must be none of"):
+                make(taken)
+    with pytest.raises(TypeError, match="name must be text, got int"):
+        make(3)
+
+
+def test_scores_of_a_file_are_looked_at_too():
+    cache, trainer = CoalitionCache(), Sum()
+    trainer.is_bounded = True
+    cache.view(trainer.fingerprint, "sum").put({set_key(np.array([0]), N): 1.5})
+    with pytest.raises(UtilityError, match=r"gave 1.5 for a coalition of 1 rows, but .* in \[0, 1\]"):
+        game(trainer, cache, np.arange(N)).chains(np.arange(N)[None], np.array([1]))

@@ -111,6 +111,48 @@ def test_separable_handfuls_and_wide_rows():
     np.testing.assert_allclose(values, expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("sentinel", [1e6, 1e9])
+def test_one_enormous_number_does_not_end_the_other_fits(n_classes, sentinel):
+    """An income of 999,999,999: the rest of the column is all but constant beside it, and still tells."""
+    data = given(n=50, n_val=60, d=3, n_classes=n_classes)
+    data.X[7, 1] = sentinel
+    others = np.delete(np.arange(50), 7)
+    coalitions = [others, others[::2], others[::3]]
+    ours = trainer(data).probabilities(coalitions)
+    theirs = [reference(data, rows) for rows in coalitions]
+    np.testing.assert_allclose(ours, theirs, atol=1e-4)
+
+
+def test_steep_fits_of_many_classes_are_finished():
+    """Where probabilities are 0 or 1, a bound on the curvature says that nothing is left to gain."""
+    rng = np.random.default_rng(0)
+    data = given(n=30, n_classes=10)
+    data.labels[:] = np.repeat(np.arange(10), 3)
+    coalitions = [np.sort(rng.choice(30, size, replace=False)) for size in (8, 15, 22, 30)]
+    for C in (1.0, 1e4):
+        t = trainer(data, C=C, metric="log_loss")
+        theirs = [reference(data, rows, C) for rows in coalitions]
+        np.testing.assert_allclose(t.probabilities(coalitions), theirs, atol=1e-3)
+        order = rng.permutation(30)
+        prefixes = [np.sort(order[:s]) for s in range(1, 31)]
+        np.testing.assert_allclose(
+            t.chain_scores(order, np.arange(1, 31)), t.scores(prefixes), atol=1e-4
+        )
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_a_fit_that_does_not_settle_is_named_once(n_classes):
+    data = given(n=40, n_classes=n_classes, scale=1e3)
+    t = trainer(data, C=1e6, max_iter=1)
+    with pytest.warns(UserWarning, match="did not settle in max_iter=1 steps") as said:
+        t.scores([np.arange(40), np.arange(39)])
+    assert len(said) == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        t.scores([np.arange(38)])
+
+
 @pytest.mark.parametrize("metric", ["accuracy", "balanced_accuracy", "auc", "log_loss", "brier"])
 def test_metrics(metric):
     data = given(n=50, n_classes=3)
