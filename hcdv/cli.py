@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
     from hcdv.result import ValuationResult
 
+# Utilities that go by a name and train a model on every coalition.
+RETRAINED = ("logistic",)
+
 SHOWN_ROWS = 10
 SHOWN_COLUMNS = 4
 LEAST_WIDTH = {"id": 5, "value": 9, "label": 5}
@@ -207,10 +210,12 @@ def value(
     for path in (checkpoint, cache):
         if path is not None:
             check_place(path)
-    _check_distinct(
-        {"DATA": data, "--validation": validation},
-        {"--out": out, "--save": save, "--checkpoint": checkpoint, "--cache": cache},
-    )
+    outputs = {"--out": out, "--save": save, "--checkpoint": checkpoint, "--cache": cache}
+    if cache is not None:
+        # SQLite's own files beside a cache that is in use.
+        ends = ("-wal", "-shm", "-journal")
+        outputs |= {f"the log of --cache ({end})": Path(f"{cache}{end}") for end in ends}
+    _check_distinct({"DATA": data, "--validation": validation}, outputs)
     frame = _read(data)
     # Groups make the tree; what tells them apart is not what rows are compared by.
     kept_out = list(dict.fromkeys([label, *drop, *groups] + ([id_column] if id_column else [])))
@@ -255,9 +260,17 @@ def _utility(names: str, resolution: str | None) -> Any:
     """The utility behind ``--utility`` and ``--resolution``."""
     from hcdv.games import MultiFidelity
 
+    chosen = _names(names)
     if resolution is None:
-        return _names(names)
-    return MultiFidelity(_names(names), resolution=int(resolution) if resolution.isdigit() else resolution)
+        return chosen
+    if not set(RETRAINED).intersection([chosen] if isinstance(chosen, str) else chosen):
+        raise ValueError(f"--resolution goes with a utility that trains a model ({', '.join(RETRAINED)}).")
+    try:
+        return MultiFidelity(chosen, resolution=int(resolution))
+    except ValueError:
+        if resolution.lstrip("-").isdecimal():
+            raise
+        return MultiFidelity(chosen, resolution=resolution)
 
 
 def _names(text: str) -> Any:

@@ -138,6 +138,9 @@ class AnyOf(_Composable):
 
     rules: tuple[StoppingRule, ...]
 
+    def __post_init__(self) -> None:
+        _check_rules(self.rules)
+
     @property
     def needs_halves(self) -> bool:
         return any(needs_halves(rule) for rule in self.rules)
@@ -152,6 +155,9 @@ class AllOf(_Composable):
 
     rules: tuple[StoppingRule, ...]
 
+    def __post_init__(self) -> None:
+        _check_rules(self.rules)
+
     @property
     def needs_halves(self) -> bool:
         return any(needs_halves(rule) for rule in self.rules)
@@ -164,6 +170,16 @@ class AllOf(_Composable):
                 return None
             reasons.append(reason)
         return "+".join(reasons)
+
+
+def _check_rules(rules: tuple[StoppingRule, ...]) -> None:
+    """That there are rules to combine: a number among them would only be found out in the midst of a run."""
+    if not rules:
+        raise ValueError("rules must be at least one stopping rule, got none.")
+    for rule in rules:
+        if isinstance(rule, type) or not callable(rule):
+            kind = f"the class {rule.__name__}" if isinstance(rule, type) else type(rule).__name__
+            raise TypeError(f"rules must be stopping rules such as StandardError(0.05), got {kind}.")
 
 
 def needs_halves(rule: StoppingRule | None) -> bool:

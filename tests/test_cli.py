@@ -247,8 +247,31 @@ def test_a_model_its_cache_its_checkpoint_and_its_time(iris, tmp_path):
     # All of it was known: no model was trained the second time.
     assert result.n_evaluations == 0
     assert result.fidelity["logistic"].startswith("nodes down to level 1")
-    answer = call(*common, "--resolution", "deep", "--out", outs[0])
-    assert answer.exit_code == 2 and "resolution must be a level or 'points'" in answer.output
+    # SQLite's log of a cache in use is no place for a checkpoint.
+    kept[1] = tmp_path / "scores-wal"
+    answer = call(*common, "--utility", "logistic", *kept, "--out", outs[0])
+    assert answer.exit_code == 2 and "would overwrite it" in answer.output
+
+
+@pytest.mark.parametrize(
+    ("utility", "resolution", "sentence"),
+    [
+        ("logistic", "deep", "resolution must be a level or 'points', got 'deep'"),
+        ("logistic", "1.5", "resolution must be a level or 'points', got '1.5'"),
+        ("logistic", "²", "resolution must be a level or 'points', got '²'"),
+        ("logistic", "0", "resolution must be at least 1, got 0"),
+        ("logistic", "-1", "resolution must be at least 1, got -1"),
+        ("auto", "1", "--resolution goes with a utility that trains a model (logistic)"),
+        ("kernel,fit", "1", "--resolution goes with a utility that trains a model (logistic)"),
+    ],
+)
+def test_a_resolution_that_makes_no_sense(iris, tmp_path, utility, resolution, sentence):
+    answer = call(
+        "value", iris, "--label", "species", "--quiet", "--out", tmp_path / "values.csv",
+        "--utility", utility, "--resolution", resolution,
+    )  # fmt: skip
+    assert answer.exit_code == 2
+    assert sentence in answer.output
 
 
 def test_encoder_and_device(iris, tmp_path):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hcdv.stopping import Look, RankStability, StandardError, TimeBudget, needs_halves
+from hcdv.stopping import AllOf, AnyOf, Look, RankStability, StandardError, TimeBudget, needs_halves
 
 
 def look(n=64, seconds=0.0, values=(1.0, 2.0, 3.0), error=0.1, other=None):
@@ -66,3 +66,16 @@ def test_rules_combine():
 def test_bad_parameters_are_refused(rule, argument):
     with pytest.raises((ValueError, TypeError)):
         rule(argument)
+
+
+@pytest.mark.parametrize("wrong", [60, None, "soon", TimeBudget])
+def test_only_rules_combine(wrong):
+    for combine in (lambda: StandardError(0.1) | wrong, lambda: StandardError(0.1) & wrong):
+        with pytest.raises(TypeError, match=r"rules must be stopping rules such as StandardError\(0.05\), got"):
+            combine()
+
+
+@pytest.mark.parametrize("kind", [AllOf, AnyOf])
+def test_no_rule_is_none(kind):
+    with pytest.raises(ValueError, match="at least one stopping rule"):
+        kind(())

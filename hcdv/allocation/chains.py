@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hcdv._digest import fingerprint
 from hcdv._errors import UtilityError
 from hcdv._kernels.moments import add_marginals
 from hcdv._kernels.permute import sample_chain
@@ -31,7 +32,7 @@ Observation = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64
 
 
 class WalkError(UtilityError):
-    """A game failed on the way; ``moments`` holds the chains walked before."""
+    """A game, the rule or the checkpoint failed on the way; ``moments`` holds the chains walked before."""
 
     def __init__(self, sentence: str, moments: ChainMoments) -> None:
         super().__init__(sentence)
@@ -136,11 +137,12 @@ def walk_chains(
     ------
     WalkError
         If a game fails; it holds the moments of the chains before, and these are on disk if a checkpoint
-        was asked for.
+        was asked for.  If the rule fails, or the checkpoint cannot be written, it holds the chains so far.
     """
     moments = ChainMoments.zeros(games, hierarchy, halves=needs_halves(stopping))
     n_pairs = (n_permutations + 1) // 2
     if checkpoint is not None:
+        checkpoint = replace(checkpoint, fingerprint=_of_walk(checkpoint, list(games), resolution))
         _go_on(moments, checkpoint, n_pairs)
     cut = None if resolution is None else Cut.of(resolution, hierarchy)
     stops = np.arange(hierarchy.n_points + 1)
@@ -158,19 +160,35 @@ def walk_chains(
         shares = weights
         if cut is not None:
             shares = cut.in_one_unit(moments.nodes, list(games), weights)
-        return stopping(
-            Look(
-                n_permutations=moments.n_permutations,
-                seconds=time.monotonic() - begin,
-                values=lambda: moments.points.value(shares),
-                std_error=lambda: moments.points.std_error(shares),
-                halves=lambda: moments.halves(shares),
-            )
+        look = Look(
+            n_permutations=moments.n_permutations,
+            seconds=time.monotonic() - begin,
+            values=lambda: moments.points.value(shares),
+            std_error=lambda: moments.points.std_error(shares),
+            halves=lambda: moments.halves(shares),
         )
+        # A rule may be the user's own: its mistakes must not cost the chains.
+        try:
+            reason = stopping(look)
+        except Exception as error:
+            said = f"raised {type(error).__name__}: {str(error).split(chr(10), 1)[0].rstrip('.')}"
+            raise _failed_rule(said, moments) from error
+        if reason is not None and not isinstance(reason, str):
+            raise _failed_rule(f"must return a text or None, got {type(reason).__name__}", moments)
+        return reason
 
     def keep(*, now: bool) -> None:
-        if checkpoint is not None:
+        if checkpoint is None:
+            return
+        try:
             checkpoint.save(moments.points, moments.nodes, moments.even, moments.v_full, now=now)
+        except OSError as error:
+            # A full disk must not cost the chains in memory.
+            raise WalkError(
+                f"the checkpoint {checkpoint.path} cannot be written: {error.strerror or error} "
+                f"(after {moments.n_permutations} chains).",
+                moments,
+            ) from error
 
     reason = reason_to_stop()
     # No pair more than there are threads: an observation is as large as the values of all games.
@@ -183,11 +201,23 @@ def walk_chains(
         moments.add(observation)
         if progress is not None:
             progress(moments.n_permutations)
-        reason = reason_to_stop()
+        try:
+            reason = reason_to_stop()
+        except WalkError:
+            keep(now=True)
+            raise
         keep(now=reason is not None or moments.points.count == n_pairs)
         if reason is not None:
             break
-    return moments, reason or "n_permutations"
+    return moments, "n_permutations" if reason is None else reason
+
+
+def _of_walk(checkpoint: Checkpoint, names: list[str], resolution: Resolution | None) -> str:
+    """The fingerprint with what the walk itself knows: who plays, and who shares out below whom."""
+    roles = None
+    if resolution is not None:
+        roles = [resolution.level, sorted(resolution.above), sorted(resolution.below)]
+    return fingerprint([checkpoint.fingerprint, names, roles], [])
 
 
 def _go_on(moments: ChainMoments, checkpoint: Checkpoint, n_pairs: int) -> None:
@@ -207,6 +237,11 @@ def _sentence(error: UtilityError, moments: ChainMoments) -> str:
     walked = moments.n_permutations
     kept = f"the {walked} chains before are kept" if walked else "no chain was finished before"
     return f"{str(error).rstrip('.')} (in chain {walked + 1} or its reverse, {walked + 2}; {kept})."
+
+
+def _failed_rule(said: str, moments: ChainMoments) -> WalkError:
+    walked = moments.n_permutations
+    return WalkError(f"the stopping rule {said} (after {walked} chains, which are kept).", moments)
 
 
 def _observe_pair(

@@ -16,6 +16,9 @@ from hcdv._moments import Moments
 
 FORMAT_VERSION = 1
 
+# Chains beyond these would overflow what counts them.
+MAX_COUNT = 2**62
+
 # Seconds between two writes at least: more often would only cost time, less often more work to repeat.
 WRITE_EVERY = 5.0
 
@@ -29,7 +32,8 @@ class Checkpoint:
     path : path-like
         Its folder must exist.
     fingerprint : str
-        Of everything the chains depend on: rows, labels, tree, games, seed.  A file with another one is
+        Of everything the chains depend on: rows, labels, tree, games, seed; the walk adds who plays on
+        which levels.  A file with another one is
         refused, never overwritten.
     """
 
@@ -61,20 +65,24 @@ class Checkpoint:
                 f"{Path(self.path)} is the checkpoint of another valuation (other rows, labels, parameters "
                 "or seed); delete it or name another file."
             )
-        wanted = _arrays(points, nodes, even)
         if even is not None and "even" not in arrays:
             raise ValueError(
                 f"{Path(self.path)} was written without a stopping rule that compares halves; start anew."
             )
-        for name, target in wanted.items():
-            if name not in arrays or arrays[name].shape != target.shape:
-                raise ValueError(f"{Path(self.path)} is damaged: its array {name!r} does not fit.")
-            target[...] = arrays[name]
         count = meta.get("count")
-        if type(count) is not int or count < 0 or "v_full" not in arrays:
+        if type(count) is not int or not 0 <= count <= MAX_COUNT:
             raise ValueError(f"{Path(self.path)} is damaged: it holds no count of chains.")
+        wanted = {**_arrays(points, nodes, even), "v_full": np.empty(len(points.mean))}
+        for name, target in wanted.items():
+            array = arrays.get(name)
+            if array is None or array.shape != target.shape or array.dtype != np.float64:
+                raise ValueError(f"{Path(self.path)} is damaged: its array {name!r} does not fit.")
+            if not np.isfinite(array).all():
+                raise ValueError(f"{Path(self.path)} is damaged: its array {name!r} holds no finite numbers.")
+        for name, target in wanted.items():
+            target[...] = arrays[name]
         points.count = nodes.count = count
-        return arrays["v_full"]
+        return wanted["v_full"]
 
     def save(
         self,

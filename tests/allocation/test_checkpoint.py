@@ -1,6 +1,7 @@
 """A killed walk goes on and ends with the same bits; a foreign file is refused."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,8 +10,9 @@ import textwrap
 import numpy as np
 import pytest
 
+from hcdv._archive import read_archive, write_archive
 from hcdv._errors import UtilityError
-from hcdv.allocation import Checkpoint, WalkError, walk_chains
+from hcdv.allocation import Checkpoint, Resolution, WalkError, walk_chains
 from hcdv.engine import Threads
 from hcdv.stopping import RankStability
 from tests.table_game import TableGame
@@ -107,6 +109,83 @@ def test_another_valuation_and_a_damaged_file_are_refused(tmp_path):
     with pytest.raises(ValueError, match="not a saved HCDV file"):
         walk(checkpoint=Checkpoint(path, "me"))
     assert path.read_bytes() == b"my thesis"
+
+
+def test_a_file_of_other_roles_is_refused(tmp_path):
+    """The chains are the same, but below a resolution the marginals are not."""
+    mark = Checkpoint(tmp_path / "run", "me")
+
+    def two(above, below, level=1, names="ab"):
+        return walk_chains(
+            dict.fromkeys(names, GAME), TREE, n_permutations=8, seed=2, threads=Threads(1),
+            weights=np.ones(2), checkpoint=mark,
+            resolution=Resolution(level, frozenset(above), frozenset(below)),
+        )  # fmt: skip
+
+    first, _ = two("a", "b")
+    same(two("a", "b")[0], first)
+    for others in (("a", ""), ("b", "a"), ("a", "b", 2), ("a", "b", 1, "ba")):
+        with pytest.raises(ValueError, match="is the checkpoint of another valuation"):
+            two(*others)
+
+
+def test_a_checkpoint_that_cannot_be_written_does_not_cost_the_chains(tmp_path, monkeypatch):
+    """The folder goes, or the disk is full, in the midst of a long walk."""
+    monkeypatch.setattr("hcdv.allocation.checkpoint.WRITE_EVERY", 0.0)
+    place = tmp_path / "here"
+    place.mkdir()
+    mark = Checkpoint(place / "run", "me")
+
+    def progress(walked):
+        if walked == 12:
+            shutil.rmtree(place)
+
+    with pytest.raises(WalkError, match=r"run cannot be written: .*does not exist \(after 12 chains\)") as e:
+        walk(checkpoint=mark, progress=progress)
+    same(e.value.moments, walk(n_permutations=12)[0])
+
+
+def _divides(look):
+    return None if look.n_permutations < 12 else 1 / 0
+
+
+@pytest.mark.parametrize(
+    ("rule", "sentence"),
+    [
+        (_divides, r"the stopping rule raised ZeroDivisionError: division by zero \(after 12 chains"),
+        (lambda look: look.n_permutations == 12 or None, "must return a text or None, got bool"),
+    ],
+)
+def test_a_rule_that_fails_does_not_cost_the_chains(tmp_path, rule, sentence):
+    with pytest.raises(WalkError, match=sentence) as caught:
+        walk(checkpoint=Checkpoint(tmp_path / "run", "me"), stopping=rule)
+    same(caught.value.moments, walk(n_permutations=12)[0])
+    same(walk(Fails(GAME.table, 0), 12, checkpoint=Checkpoint(tmp_path / "run", "me"))[0], caught.value.moments)
+
+
+@pytest.mark.parametrize(
+    ("changed", "sentence"),
+    [
+        ({"v_full": np.zeros(2)}, "'v_full' does not fit"),
+        ({"v_full": None}, "'v_full' does not fit"),
+        ({"point_mean": np.full((1, 9), np.nan)}, "'point_mean' holds no finite numbers"),
+        ({"point_mean": np.full((1, 9), "1")}, "'point_mean' does not fit"),
+        ({"node_mean": np.zeros((1, TREE.n_nodes), np.float32)}, "'node_mean' does not fit"),
+        ({"point_comoment": np.zeros((1, 8))}, "'point_comoment' does not fit"),
+        ({"count": 10**40}, "no count of chains"),
+        ({"count": -1}, "no count of chains"),
+        ({"count": True}, "no count of chains"),
+    ],
+)
+def test_a_file_that_fits_on_the_outside_only_is_refused(tmp_path, changed, sentence):
+    path = tmp_path / "run"
+    walk(n_permutations=10, checkpoint=Checkpoint(path, "me"))
+    arrays, meta = read_archive(path, "checkpoint", 1)
+    for name, what in changed.items():
+        (meta if name == "count" else arrays)[name] = what
+    write_archive(path, {name: array for name, array in arrays.items() if array is not None}, meta)
+    with pytest.raises(ValueError, match=sentence):
+        walk(checkpoint=Checkpoint(path, "me"))
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs kill -9")
