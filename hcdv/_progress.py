@@ -38,6 +38,9 @@ class Progress:
 class Step:
     """One running stage."""
 
+    def expect(self, total: int) -> None:
+        """Say how many steps there are, where that was not known before."""
+
     def done(self, count: int) -> None:
         """Report ``count`` steps finished."""
 
@@ -46,20 +49,25 @@ class Step:
 def _bar(name: str, total: int | None) -> Iterator[Step]:
     # Imported here: a silent fit must not pay for a progress bar.
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Task, TextColumn, TimeElapsedColumn
     from rich.progress import Progress as Bar
+    from rich.text import Text
 
-    columns = [TextColumn("{task.description:<22}"), BarColumn(), TimeElapsedColumn()]
-    if total is not None:
-        columns.insert(2, MofNCompleteColumn())
+    class Count(MofNCompleteColumn):
+        def render(self, task: Task) -> Text:
+            return super().render(task) if task.fields["counted"] else Text()
 
+    columns = [TextColumn("{task.description:<22}"), BarColumn(), Count(), TimeElapsedColumn()]
     with Bar(*columns, console=Console(file=sys.stderr)) as bar:
-        task = bar.add_task(name, total=total)
+        task = bar.add_task(name, total=total, counted=total is not None)
 
         class Shown(Step):
+            def expect(self, total: int) -> None:
+                bar.update(task, total=total, counted=True)
+
             def done(self, count: int) -> None:
                 bar.update(task, completed=count)
 
         yield Shown()
-        if total is None:
+        if bar.tasks[0].total is None:
             bar.update(task, total=1, completed=1)

@@ -157,7 +157,7 @@ def demo(folder: Path, seed: int) -> None:
     "--encoder",
     default="auto",
     show_default=True,
-    help="auto, identity, contrastive, or 'identity,contrastive': the space(s) that rows are compared in.",
+    help="identity, contrastive, forest, or several, as 'identity,contrastive': what rows are compared in.",
 )
 @click.option(
     "--device",
@@ -211,6 +211,10 @@ def value(
         if path is not None:
             check_place(path)
     outputs = {"--out": out, "--save": save, "--checkpoint": checkpoint, "--cache": cache}
+    if checkpoint is not None:
+        from hcdv.estimator import ENCODER_SUFFIX
+
+        outputs["the encoder of --checkpoint"] = Path(f"{checkpoint}{ENCODER_SUFFIX}")
     if cache is not None:
         # SQLite's own files beside a cache that is in use.
         ends = ("-wal", "-shm", "-journal")

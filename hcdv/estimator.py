@@ -59,6 +59,9 @@ from hcdv.hierarchy import Hierarchy
 from hcdv.result import ValuationResult
 from hcdv.stopping import StandardError, StoppingRule
 
+# Behind the name of a checkpoint: where the encoder's training is kept.
+ENCODER_SUFFIX = ".encoder"
+
 
 class HCDV(BaseEstimator):
     """Values every training row by hierarchical contrastive Shapley values (arXiv 2512.19363).
@@ -69,12 +72,13 @@ class HCDV(BaseEstimator):
 
     Parameters
     ----------
-    encoder : {"auto", "identity", "contrastive"}, Contrastive, ["identity", "contrastive"], or an embedding
+    encoder : {"auto", "identity", "contrastive", "forest"}, Contrastive, an embedding, or a list
         How rows become vectors: standardised, above 60 columns projected to principal components; tables
         with text or missing values are encoded first.  ``"contrastive"`` trains a network that brings rows
-        of one label together (:class:`hcdv.encoder.Contrastive`; needs torch); in a list its space stands
-        beside the identity's, and games are played in both.  ``"auto"`` is the identity.  A scikit-learn
-        transformer, a trained torch module or a callable from rows to vectors embeds them its own way.
+        of one label together (:class:`hcdv.encoder.Contrastive`; needs torch), ``"forest"`` puts rows together
+        that share leaves of a random forest.  A scikit-learn transformer, a trained torch module or a callable
+        from rows to vectors embeds them its own way.  In a list, as ``["identity", "contrastive"]``, learned
+        spaces stand beside the first one, and games are played in all.  ``"auto"`` is the identity.
     utility : "auto", name, object, list of them, or list of (name or object, weight)
         M: ``"kernel"``, ``"forest"``, ``"fit"``, ``"evidence"``, ``"knn"``, ``"ridge"``, ``"logistic"``, a
         scikit-learn classifier, a torch module, a callable from row numbers to a value, an object of
@@ -249,8 +253,11 @@ class HCDV(BaseEstimator):
         _check_hierarchy(hierarchy, groups, n)
 
         with single_threaded_blas():
-            with progress.stage("encoding"):
-                encoder = make_encoder(X, self.encoder, device=self._training_device())
+            with progress.stage("encoding") as step:
+                encoder = make_encoder(
+                    X, self.encoder, device=self._training_device(), checkpoint=self._encoder_checkpoint(),
+                    progress=step,
+                )  # fmt: skip
                 # Unmixed columns are for the forest; where they are few they are the vote space.
                 plan = plan_utility(
                     self.utility,
@@ -446,10 +453,13 @@ class HCDV(BaseEstimator):
             return self.tol
         return StandardError(self.tol)
 
+    def _encoder_checkpoint(self) -> str | None:
+        """Beside the chains': what the encoder has learned when they are begun."""
+        return None if self.checkpoint is None else f"{os.fspath(self.checkpoint)}{ENCODER_SUFFIX}"
+
     def _training_device(self) -> str:
         """Where the encoder is trained, if it is."""
-        recipe, _ = parse_encoder(self.encoder)
-        return "cpu" if recipe is None else resolve_device(self.device)
+        return resolve_device(self.device) if parse_encoder(self.encoder).trains else "cpu"
 
     def _tree(
         self,

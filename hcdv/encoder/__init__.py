@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 import scipy.sparse
 
+from hcdv._progress import Step
 from hcdv._validation import as_array, check_choice
 from hcdv.encoder._frame import FrameEncoder
 from hcdv.encoder._input import as_frame, is_numeric_array, is_table
 from hcdv.encoder._spaces import Encoder, Spaces
-from hcdv.encoder.contrastive import Contrastive
+from hcdv.encoder.contrastive import Contrastive, ContrastiveEncoder
 from hcdv.encoder.embedding import EmbeddingEncoder, is_embedding
+from hcdv.encoder.forest import ForestEncoder
 from hcdv.encoder.identity import IdentityEncoder
 from hcdv.encoder.learned import LearnedEncoder
 from hcdv.encoder.table import TableEncoder
 
 __all__ = [
     "Contrastive",
+    "ContrastiveEncoder",
     "EmbeddingEncoder",
     "Encoder",
+    "EncoderPlan",
+    "ForestEncoder",
     "FrameEncoder",
     "IdentityEncoder",
     "LearnedEncoder",
@@ -30,22 +37,59 @@ __all__ = [
 ]
 
 
-ENCODERS = ("auto", "identity", "contrastive")
+NAMES = ("auto", "identity", "contrastive", "forest")
+LEARNED = ("contrastive", "forest")
 
 
-def make_encoder(X: Any, encoder: Any = "identity", *, device: str = "cpu") -> Encoder:
+@dataclass(frozen=True)
+class EncoderPlan:
+    """What an ``encoder`` argument means.
+
+    Attributes
+    ----------
+    first : "identity" or an embedding
+        What stands first.
+    learned : tuple of "forest" and Contrastive
+        Spaces learned on top of it.
+    beside : bool
+        Whether the first one's space stays.
+    """
+
+    first: Any
+    learned: tuple[Contrastive | str, ...]
+    beside: bool
+
+    @property
+    def trains(self) -> bool:
+        """Whether a network is trained."""
+        return any(isinstance(item, Contrastive) for item in self.learned)
+
+
+def make_encoder(
+    X: Any,
+    encoder: Any = "identity",
+    *,
+    device: str = "cpu",
+    checkpoint: str | os.PathLike[str] | None = None,
+    progress: Step | None = None,
+) -> Encoder:
     """The encoder that suits the input, not yet fitted.
 
     Parameters
     ----------
     X : DataFrame, array or sparse matrix
         The training rows. Only the kinds of their columns are looked at.
-    encoder : {"auto", "identity", "contrastive"}, Contrastive, list of two, or an embedding
-        "auto" is the identity encoder. A contrastive space takes the place of the identity's; in a list
-        after "identity" it stands beside it. An embedding is a scikit-learn transformer, a trained torch module
-        or a callable from rows to vectors.
+    encoder : {"auto", "identity", "contrastive", "forest"}, Contrastive, an embedding, or a list
+        "auto" is the identity encoder. A learned space ("contrastive", "forest") takes the place of the
+        identity's. In a list the first item is "identity" or an embedding, and the learned spaces behind it
+        stand beside its own. An embedding is a scikit-learn transformer, a trained torch module or a callable
+        from rows to vectors.
     device : str
         Where networks are trained.
+    checkpoint : path-like, optional
+        Where a network's training is kept, to go on from after a crash.
+    progress : Step, optional
+        Shows its epochs.
 
     Returns
     -------
@@ -53,36 +97,56 @@ def make_encoder(X: Any, encoder: Any = "identity", *, device: str = "cpu") -> E
         The identity encoder is a `FrameEncoder` for tables with a column that is not numeric or has missing
         values, and for arrays of strings or of objects that are not all numbers; an `IdentityEncoder` for
         numbers. NaN in a numeric array is not taken for information but refused when the encoder is fitted.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If ``encoder`` is none of these.
     """
-    recipe, beside = parse_encoder(encoder)
-    if recipe is None and is_embedding(encoder):
-        return EmbeddingEncoder(encoder)
-    first = _identity(X)
-    return first if recipe is None else LearnedEncoder(first, recipe, beside=beside, device=device)
-
-
-def parse_encoder(encoder: Any) -> tuple[Contrastive | None, bool]:
-    """The recipe of the contrastive space, if one is asked for, and whether the identity stays beside it."""
-    if isinstance(encoder, (list, tuple)):
-        if len(encoder) != 2 or encoder[0] not in ("auto", "identity") or not _is_contrastive(encoder[1]):
-            raise ValueError(
-                f"a list of encoders must be ['identity', 'contrastive'], got {list(encoder)!r}."
+    plan = parse_encoder(encoder)
+    made: Encoder = _identity(X) if plan.first == "identity" else EmbeddingEncoder(plan.first)
+    for item in plan.learned:
+        if isinstance(item, Contrastive):
+            made = ContrastiveEncoder(
+                made, item, beside=plan.beside, device=device, checkpoint=checkpoint, progress=progress
             )
-        return _recipe(encoder[1]), True
-    if _is_contrastive(encoder):
-        return _recipe(encoder), False
-    if is_embedding(encoder):
-        return None, False
-    check_choice(encoder, "encoder", ENCODERS)
-    return None, False
+        else:
+            made = ForestEncoder(made, beside=plan.beside)
+    return made
 
 
-def _is_contrastive(encoder: Any) -> bool:
-    return isinstance(encoder, Contrastive) or (isinstance(encoder, str) and encoder == "contrastive")
+def parse_encoder(encoder: Any) -> EncoderPlan:
+    """What an ``encoder`` argument means; see `make_encoder`."""
+    if not isinstance(encoder, (list, tuple)):
+        if _is_learned(encoder):
+            return EncoderPlan("identity", (_recipe(encoder),), beside=False)
+        return EncoderPlan(_first(encoder), (), beside=True)
+    if len(encoder) < 2 or _is_learned(encoder[0]) or not all(map(_is_learned, encoder[1:])):
+        raise ValueError(
+            "a list of encoders must be 'identity' or an embedding, and then learned spaces "
+            f"('contrastive', 'forest'), got {list(encoder)!r}."
+        )
+    learned = [_recipe(item) for item in encoder[1:]]
+    if len({type(item) for item in learned}) < len(learned):
+        raise ValueError(f"a list of encoders must name each learned space once, got {list(encoder)!r}.")
+    # The contrastive one first: it looks at what the first encoder gives, and the forest at its columns.
+    learned.sort(key=lambda item: isinstance(item, str))
+    return EncoderPlan(_first(encoder[0]), tuple(learned), beside=True)
 
 
-def _recipe(encoder: Any) -> Contrastive:
-    return encoder if isinstance(encoder, Contrastive) else Contrastive()
+def _is_learned(item: Any) -> bool:
+    return isinstance(item, Contrastive) or (isinstance(item, str) and item in LEARNED)
+
+
+def _recipe(item: Any) -> Contrastive | str:
+    return Contrastive() if isinstance(item, str) and item == "contrastive" else item
+
+
+def _first(item: Any) -> Any:
+    if not isinstance(item, str) and is_embedding(item):
+        return item
+    check_choice(item, "encoder", NAMES)
+    return "identity"
 
 
 def _identity(X: Any) -> IdentityEncoder | FrameEncoder:

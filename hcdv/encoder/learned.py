@@ -2,45 +2,52 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hcdv.encoder._spaces import Encoder, Spaces
-from hcdv.encoder.contrastive import Contrastive, ContrastiveSpace
-
-NAME = "contrastive"
 
 
-class LearnedEncoder:
-    """The contrastive space of what another encoder gives.
+class LearnedEncoder(ABC):
+    """A space learned from rows and labels, of what another encoder gives.
 
     Parameters
     ----------
     first : Encoder
-    recipe : Contrastive
     beside : bool
         True: the first encoder's vote space stays, and the learned one is one more. False: the learned space is
         the vote space.
-    device : str
-        Where it is trained.
-
-    Attributes
-    ----------
-    space_ : ContrastiveSpace
     """
 
-    def __init__(self, first: Encoder, recipe: Contrastive, *, beside: bool, device: str) -> None:
+    name: ClassVar[str]
+
+    def __init__(self, first: Encoder, *, beside: bool) -> None:
         self.first = first
         self.is_mixed = first.is_mixed
-        self.recipe = recipe
         self.beside = beside
-        self.device = device
+
+    @abstractmethod
+    def _learn(
+        self, X: Any, y: NDArray[np.int64], spaces: Spaces, X_val: Any, y_val: NDArray[np.int64] | None,
+        seed: int,
+    ) -> NDArray[np.float32]:  # fmt: skip
+        """Learn the space; the training rows in it, float32 [n, d]."""
+
+    @abstractmethod
+    def _learned(self, X: Any, spaces: Spaces, name: str) -> NDArray[np.float32]:
+        """Any rows in the space, float32 [n, d]; ``spaces`` are the first encoder's."""
+
+    @property
+    def _wants_columns(self) -> bool:
+        """Whether the space is learned from the columns."""
+        return self.is_mixed
 
     @property
     def others(self) -> tuple[str, ...]:
-        return (NAME,) if self.beside else ()
+        return (*self.first.others, self.name) if self.beside else self.first.others
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -57,15 +64,10 @@ class LearnedEncoder:
         y_val: NDArray[np.int64] | None = None,
     ) -> Spaces:
         """`first.fit_spaces`, then the learned space of the training rows."""
-        spaces = self.first.fit_spaces(X, y, seed=seed, columns=columns or self.is_mixed)
-        rows_val = None
-        if y_val is not None:
-            rows_val = self._input(self.first.spaces(X_val, columns=self.is_mixed, name="X_val"))
-        rows = self._input(spaces)
-        self.space_ = ContrastiveSpace.learn(
-            self.recipe, rows, np.asarray(y), rows_val, y_val, seed=seed, device=self.device
+        spaces = self.first.fit_spaces(
+            X, y, seed=seed, columns=columns or self._wants_columns, X_val=X_val, y_val=y_val
         )
-        return self._with(spaces, rows)
+        return self._with(spaces, self._learn(X, np.asarray(y), spaces, X_val, y_val, seed))
 
     def fit(self, X: Any, y: Any = None, *, seed: int = 0) -> Self:
         self.fit_spaces(X, y, seed=seed, columns=False)
@@ -73,22 +75,19 @@ class LearnedEncoder:
 
     def spaces(self, X: Any, *, columns: bool = True, name: str = "X") -> Spaces:
         """All spaces of any rows."""
-        spaces = self.first.spaces(X, columns=columns or self.is_mixed, name=name)
-        return self._with(spaces, self._input(spaces))
+        spaces = self.first.spaces(X, columns=columns or self._wants_columns, name=name)
+        return self._with(spaces, self._learned(X, spaces, name))
 
     def transform(self, X: Any, *, name: str = "X") -> NDArray[np.float32]:
         """Rows in the vote space, float32 [n, d]."""
+        if self.beside:
+            return self.first.transform(X, name=name)
         return self.spaces(X, columns=False, name=name).vote
 
     def columns(self, X: Any, *, name: str = "X") -> NDArray[np.float32]:
         return self.first.columns(X, name=name)
 
-    def _input(self, spaces: Spaces) -> NDArray[np.float32]:
-        """What the network sees: the columns of a table, else the vote space, whose directions are fewer."""
-        return spaces.columns if self.is_mixed else spaces.vote
-
-    def _with(self, spaces: Spaces, rows: NDArray[np.float32]) -> Spaces:
-        learned = self.space_.transform(rows)
+    def _with(self, spaces: Spaces, learned: NDArray[np.float32]) -> Spaces:
         if self.beside:
-            return spaces._replace(others={NAME: learned})
+            return spaces._replace(others={**spaces.others, self.name: learned})
         return spaces._replace(vote=learned)

@@ -22,6 +22,8 @@ from hcdv.encoder._columns import (
 from hcdv.encoder._input import as_frame, is_table, other_columns
 
 _N_FOLDS = 5
+# Rows of a level from which on it has a code of its own.
+_LEAST_ROWS = 5
 
 
 class TableEncoder:
@@ -121,6 +123,31 @@ class TableEncoder:
         frame = as_frame(X, "X")
         self.fit(frame, y, seed=seed)
         return self._encode(frame, "X", y)
+
+    @property
+    def code_sizes(self) -> tuple[int, ...]:
+        """One more than the largest code of each column of `codes`."""
+        return tuple(1 + len(column.counts) for column in self._shares().values())
+
+    def codes(self, X: Any, *, name: str = "X") -> NDArray[np.int64]:
+        """Levels of the columns that have many, as numbers, int64 [n, q].
+
+        0 stands for a level of fewer than five training rows, and for one never seen: nothing but labels by
+        heart could be learned of them.
+        """
+        frame = as_frame(X, name)
+        shares = self._shares()
+        out = np.empty((len(frame), len(shares)), np.int64)
+        for j, (label, column) in enumerate(shares.items()):
+            where = f"{label}" if name == "X" else f"{label} of {name}"
+            texts = texts_of(_plain(frame[label], where), where)
+            code = codes_of(texts, column.levels, column.flag_missing)
+            is_common = np.append(column.counts.sum(axis=1) >= _LEAST_ROWS, False)
+            out[:, j] = np.where(is_common[code], code + 1, 0)
+        return out
+
+    def _shares(self) -> dict[Any, ShareColumn]:
+        return {label: c for label, c in self._columns.items() if isinstance(c, ShareColumn)}
 
     def _learn(
         self,

@@ -106,8 +106,9 @@ def test_a_network_of_one_s_own():
     ("encoder", "error", "message"),
     [
         ("pca", ValueError, "encoder must be one of 'auto', 'identity', 'contrastive'"),
-        (["contrastive", "identity"], ValueError, r"must be \['identity', 'contrastive'\]"),
-        (["identity"], ValueError, r"must be \['identity', 'contrastive'\]"),
+        (["contrastive", "identity"], ValueError, "a list of encoders must be 'identity' or an embedding"),
+        (["identity"], ValueError, "a list of encoders must be 'identity' or an embedding"),
+        (["identity", "forest", "forest"], ValueError, "must name each learned space once"),
     ],
 )
 def test_unknown_encoders_are_named(encoder, error, message):

@@ -1,12 +1,18 @@
-"""Networks from standardised columns to unit vectors."""
+"""Networks from standardised rows to unit vectors."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize, relu
+
+# Levels of all columns together share so many embeddings at most.
+MAX_BUCKETS = 1 << 16
+# Images are halved until a side is no longer than this.
+SMALLEST_SIDE = 7
+CHANNELS = (32, 64, 128)
 
 
 class Perceptron(nn.Module):
@@ -30,6 +36,71 @@ class Perceptron(nn.Module):
         return answer
 
 
+class Bags(nn.Module):
+    """A `Perceptron` on columns and on the sum of the embeddings of a row's codes.
+
+    Parameters
+    ----------
+    n_columns : int
+    code_sizes : sequence of int
+        Of each column of codes, which come behind the others; code 0 has no embedding.
+    n_hidden, n_dims : int
+    """
+
+    offsets: Tensor
+
+    def __init__(self, n_columns: int, code_sizes: Sequence[int], n_hidden: int, n_dims: int) -> None:
+        super().__init__()
+        self.n_columns = n_columns
+        self.n_buckets = min(sum(size - 1 for size in code_sizes), MAX_BUCKETS)
+        sizes = torch.tensor([0, *(size - 1 for size in code_sizes)])
+        self.register_buffer("offsets", sizes.cumsum(0)[:-1], persistent=False)
+        self.bags = nn.EmbeddingBag(1 + self.n_buckets, n_dims, mode="sum", padding_idx=0)
+        nn.init.normal_(self.bags.weight, std=0.1)
+        self.perceptron = Perceptron(n_columns + n_dims, n_hidden, n_dims)
+
+    def forward(self, rows: Tensor) -> Tensor:
+        codes = rows[:, self.n_columns :].long()
+        bucket = torch.where(codes > 0, 1 + (self.offsets + codes - 1) % max(1, self.n_buckets), 0)
+        columns = rows[:, : self.n_columns]
+        answer: Tensor = self.perceptron(torch.cat([columns, self.bags(bucket).to(columns.dtype)], dim=1))
+        return answer
+
+
+class ConvNet(nn.Module):
+    """Convolutions that halve the image down to seven pixels a side, one hidden layer, a linear map.
+
+    Parameters
+    ----------
+    shape : (int, int, int)
+        Channels, height, width.
+    n_hidden, n_dims : int
+    """
+
+    def __init__(self, shape: Sequence[int], n_hidden: int, n_dims: int) -> None:
+        super().__init__()
+        n_channels, height, width = shape
+        layers: list[nn.Module] = []
+        k = 0
+        while k == 0 or max(height, width) > SMALLEST_SIDE:
+            n_out = CHANNELS[min(k, len(CHANNELS) - 1)]
+            stride = 2 if max(height, width) > SMALLEST_SIDE else 1
+            layers += [nn.Conv2d(n_channels, n_out, 3, stride=stride, padding=1), nn.ReLU()]
+            n_channels, k = n_out, k + 1
+            height, width = -(-height // stride), -(-width // stride)
+        self.convolutions = nn.Sequential(*layers)
+        self.head = nn.Sequential(
+            nn.Flatten(),
+            nn.Linear(n_channels * height * width, n_hidden),
+            nn.ReLU(),
+            nn.Linear(n_hidden, n_dims),
+        )
+
+    def forward(self, images: Tensor) -> Tensor:
+        answer: Tensor = self.head(self.convolutions(images))
+        return answer
+
+
 class OnSphere(nn.Module):
     """Any network, its answers flattened and brought to length 1."""
 
@@ -38,11 +109,16 @@ class OnSphere(nn.Module):
         self.network = network
 
     def forward(self, rows: Tensor) -> Tensor:
-        return normalize(self.network(rows).flatten(1), dim=1)
+        answer = self.network(rows).flatten(1)
+        # Votes are counted in full precision, whatever the network's own is.
+        return normalize(answer.float() if answer.dtype in (torch.bfloat16, torch.float16) else answer, dim=1)
 
 
 def initial(make: Callable[[], nn.Module], seed: int) -> OnSphere:
     """The network as ``make`` gives it, with initial weights decided by the seed alone."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return OnSphere(make())
+        network = make()
+    if not isinstance(network, nn.Module):
+        raise TypeError(f"network must give a torch module, got {type(network).__name__}.")
+    return OnSphere(network)

@@ -78,7 +78,8 @@ def smoothness(
     epsilon: float,
     n_partners: int,
     generator: torch.Generator,
-    bounds: tuple[float, float] | None = None,
+    n_codes: int = 0,
+    bounds: tuple[float, ...] | None = None,
 ) -> Tensor:
     """Finite-difference proxy of the squared gradients of distances to rows of other labels (Eq. 33).
 
@@ -96,6 +97,8 @@ def smoothness(
         m, partners drawn for each row, with replacement.
     generator : torch.Generator
         Of the direction, one for each row, and of the partners.
+    n_codes : int
+        Columns at the end of the rows that are codes, which no step moves.
     bounds : (float, float), optional
         Range that moved rows are clamped to, such as that of pixels.
 
@@ -110,6 +113,8 @@ def smoothness(
         return embedded.new_zeros(())
     partners = torch.multinomial(cross[anchors].float(), n_partners, replacement=True, generator=generator)
     direction = torch.randn(rows.shape, dtype=rows.dtype, device=rows.device, generator=generator)
+    if n_codes:
+        direction[:, -n_codes:] = 0.0
     moved = rows + epsilon * direction
     if bounds is not None:
         moved = moved.clamp(*bounds)

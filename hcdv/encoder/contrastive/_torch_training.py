@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from copy import deepcopy
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -22,10 +22,15 @@ from hcdv.encoder.contrastive._torch_objective import (
 
 if TYPE_CHECKING:
     from hcdv.encoder.contrastive import Contrastive
+    from hcdv.encoder.contrastive._torch_files import TrainingCheckpoint
 
-# Rows that vote when the space is judged, and numbers of the largest array while rows are embedded.
+# Rows that vote when the space is judged, rows of an epoch, and numbers of the largest array while rows are
+# embedded.
 JUDGING_ROWS = 4096
+EPOCH_ROWS = 1 << 16
 BLOCK_NUMBERS = 1 << 22
+# A convolution holds about so many numbers for each of the image.
+CHANNELS_PER_PIXEL = 16
 
 
 class Split(NamedTuple):
@@ -37,8 +42,27 @@ class Split(NamedTuple):
     labels_judging: NDArray[np.int64]
 
 
+class Progressed(NamedTuple):
+    """A training between two epochs."""
+
+    network: OnSphere
+    best: dict[str, Tensor]
+    optimiser: torch.optim.Optimizer
+    history: list[float]
+
+
 def train(
-    network: OnSphere, recipe: Contrastive, split: Split, n_classes: int, *, seed: int, device: str
+    network: OnSphere,
+    recipe: Contrastive,
+    split: Split,
+    n_classes: int,
+    *,
+    seed: int,
+    device: str,
+    n_codes: int = 0,
+    bounds: tuple[float, ...] | None = None,
+    checkpoint: TrainingCheckpoint | None = None,
+    progress: Callable[[int], None] | None = None,
 ) -> list[float]:
     """Train ``network`` in place and leave it at its best epoch.
 
@@ -50,6 +74,13 @@ def train(
     n_classes : int
     seed : int
     device : str
+    n_codes : int
+        Columns at the end of the rows that are codes.
+    bounds : (float, float), optional
+        Range of the numbers of the rows, in their units.
+    checkpoint : TrainingCheckpoint, optional
+    progress : callable, optional
+        Told the epochs done.
 
     Returns
     -------
@@ -57,41 +88,56 @@ def train(
         Mean confidence of the judging rows after each epoch, that before the first one in front.
     """
     network.to(device)
-    X, y, X_judging, y_judging = (torch.as_tensor(part, device=device) for part in split)
+    X, y = torch.as_tensor(split.rows), torch.as_tensor(split.labels)
+    X_judging = torch.as_tensor(split.rows_judging, device=device)
+    y_judging = torch.as_tensor(split.labels_judging, device=device)
     voting = _spread(len(X), JUDGING_ROWS)
+    X_voting, y_voting = X[voting].to(device), y[voting].to(device)
     optimiser = torch.optim.AdamW(
         network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
     )
-    draws = torch.Generator(device=device).manual_seed(derive_seed(seed, "contrastive", "directions"))
+    draws = torch.Generator(device=device)
+    forward: Callable[[Tensor], Tensor] = torch.compile(network) if recipe.compiled else network
+    is_mixed = recipe.precision == "bfloat16" or (recipe.precision == "auto" and device != "cpu")
+
+    def through(rows: Tensor) -> Tensor:
+        with torch.autocast(torch.device(device).type, dtype=torch.bfloat16, enabled=is_mixed):
+            return forward(rows)
 
     def judge() -> float:
         network.eval()
         with torch.no_grad():
             votes = scored_votes(
-                network(X_judging), y_judging, network(X[voting]), y[voting], n_classes,
+                _in_blocks(network, X_judging), y_judging, _in_blocks(network, X_voting), y_voting, n_classes,
                 temperature=recipe.temperature, score="log",
             )  # fmt: skip
         network.train()
         return float(votes.mean())
 
+    def objective(x: Tensor, c: Tensor) -> Tensor:
+        z = through(x)
+        gain = confidences(z, c, n_classes, temperature=recipe.temperature, score=recipe.score).mean()
+        if recipe.contrast:
+            gain = gain + recipe.contrast * dispersion(z, c)
+        if recipe.smoothness:
+            gain = gain - recipe.smoothness * smoothness(
+                through, x, z, c, epsilon=recipe.epsilon, n_partners=recipe.n_partners,
+                generator=draws, n_codes=n_codes, bounds=bounds,
+            )  # fmt: skip
+        return gain
+
     history = [judge()]
-    best, best_epoch = deepcopy(network.state_dict()), 0
-    for epoch in range(1, recipe.max_epochs + 1):
+    best = deepcopy(network.state_dict())
+    state = Progressed(network, best, optimiser, history)
+    if checkpoint is not None and (kept := checkpoint.load(state)) is not None:
+        history, best = kept
+    while len(history) <= recipe.max_epochs and not _is_over(history, recipe.patience):
+        epoch = len(history)
+        draws.manual_seed(derive_seed(seed, "contrastive", "directions", epoch))
+        network.train()
         for batch in _batches(split.labels, recipe.batch_size, generator(seed, "contrastive", epoch)):
-            x, c = X[batch], y[batch]
-            z = network(x)
-            gain = confidences(
-                z, c, n_classes, temperature=recipe.temperature, score=recipe.score
-            ).mean()
-            if recipe.contrast:
-                gain = gain + recipe.contrast * dispersion(z, c)
-            if recipe.smoothness:
-                gain = gain - recipe.smoothness * smoothness(
-                    network, x, z, c, epsilon=recipe.epsilon, n_partners=recipe.n_partners,
-                    generator=draws, bounds=recipe.bounds,
-                )  # fmt: skip
             optimiser.zero_grad()
-            (-gain).backward()
+            (-objective(X[batch].to(device), y[batch].to(device))).backward()
             optimiser.step()
         history.append(judge())
         if not np.isfinite(history[-1]):
@@ -99,34 +145,60 @@ def train(
                 f"the encoder's training gave {history[-1]} in epoch {epoch}; lower its learning rate, or look "
                 "for extreme values in X."
             )
-        if history[-1] > history[best_epoch]:
-            best, best_epoch = deepcopy(network.state_dict()), epoch
-        elif epoch - best_epoch >= recipe.patience:
-            break
+        if _best_epoch(history) == epoch:
+            best = deepcopy(network.state_dict())
+        if checkpoint is not None:
+            is_last = epoch == recipe.max_epochs or _is_over(history, recipe.patience)
+            checkpoint.save(Progressed(network, best, optimiser, history), now=is_last)
+        if progress is not None:
+            progress(epoch)
     network.load_state_dict(best)
     network.eval()
     return history
 
 
-def embed(network: OnSphere, rows: NDArray[np.float32], *, device: str) -> NDArray[np.float32]:
-    """Unit vectors of all rows, float32 [n, d], block by block."""
-    step = max(1, BLOCK_NUMBERS // max(1, rows[:1].size))
+def embed(
+    network: OnSphere,
+    rows: NDArray[np.float32],
+    prepared: Callable[[NDArray[np.float32]], NDArray[np.float32]],
+    *,
+    device: str,
+) -> NDArray[np.float32]:
+    """Unit vectors of all rows, float32 [n, d]; ``prepared`` makes a block of them what the network sees."""
+    step = _rows_at_once(rows)
     with torch.no_grad():
         blocks = [
-            network(torch.as_tensor(rows[a : a + step], device=device)).cpu().numpy()
-            for a in range(0, len(rows), step)
+            network(torch.as_tensor(prepared(rows[a : a + step]), device=device)).cpu().numpy()
+            for a in range(0, max(1, len(rows)), step)
         ]
     return np.ascontiguousarray(np.concatenate(blocks), np.float32)
+
+
+def _in_blocks(network: OnSphere, rows: Tensor) -> Tensor:
+    return torch.cat([network(block) for block in rows.split(_rows_at_once(rows))])
+
+
+def _rows_at_once(rows: NDArray[np.float32] | Tensor) -> int:
+    numbers = int(np.prod(rows.shape[1:]))
+    return max(1, BLOCK_NUMBERS // max(1, numbers * (1 if rows.ndim == 2 else CHANNELS_PER_PIXEL)))
+
+
+def _best_epoch(history: list[float]) -> int:
+    return int(np.argmax(history))
+
+
+def _is_over(history: list[float], patience: int) -> bool:
+    return len(history) - 1 - _best_epoch(history) >= patience
 
 
 def _batches(
     labels: NDArray[np.int64], size: int, rng: np.random.Generator
 ) -> Iterator[Tensor]:
     """Mini-batches with every class in proportion: rows of a class are spread evenly over the epoch."""
-    n = len(labels)
-    place = rng.permutation(n)
+    place = rng.permutation(len(labels))[:EPOCH_ROWS]
+    n = len(place)
     by_class = place[np.argsort(labels[place], kind="stable")]
-    counts = np.bincount(labels)
+    counts = np.bincount(labels[place])
     # Row k of the m of a class comes at about (k + u) / m of the epoch, u one draw for the class.
     inside = np.arange(n) - np.repeat(np.cumsum(counts) - counts, counts)
     moment = (inside + np.repeat(rng.random(len(counts)), counts)) / np.repeat(counts, counts)

@@ -1,0 +1,104 @@
+"""How a contrastive space is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from hcdv._torch_kind import is_module
+from hcdv._validation import check_choice, check_int, check_number
+
+SCORES = ("log", "share")
+PRECISIONS = ("auto", "float32", "bfloat16")
+NETWORKS = ("auto", "perceptron", "convnet", "bags")
+
+
+@dataclass(frozen=True)
+class Contrastive:
+    """How the contrastive space is trained (Eq. 10 with Eqs. 30 and 33).
+
+    Flipped labels are learned by heart if training goes on for long.  So the validation rows take no part in
+    it, and it stops where the votes on them get no better; without them a tenth of the rows stands in.
+
+    Parameters
+    ----------
+    network : {"auto", "perceptron", "convnet", "bags"}, callable or torch module
+        "perceptron": a hidden layer of ``n_hidden`` beside a linear map, on the columns.  "convnet": a few
+        convolutions, on images [n, h, w], [n, h, w, c] or [n, c, h, w] with at most 4 channels.  "bags": the
+        perceptron, which also hears an embedding of each level of the columns of a table that have many.
+        "auto" takes the bags where the rows are such a table; for images it stays with the perceptron, which
+        finds as many flips in a seventh of the time (docs/encoder.md).  A callable takes the shape of a row
+        (the number of columns; or channels, height, width) to a torch module; a module is trained on from its
+        weights, in a copy.  Answers are brought to length 1.
+    n_dims, n_hidden : int
+        Dimensions of the space, and of the hidden layer of the library's networks.
+    score : {"log", "share"}
+        Of a row's confidence: log(C p) as in the games, or p, the soft accuracy that the paper prints.
+    contrast : float
+        lambda, weight of the normalised dispersion.
+    smoothness : float
+        alpha, weight of the finite-difference smoothness.
+    epsilon : float
+        Its step, in standard deviations of the columns or pixels.
+    n_partners : int
+        m, its partners of another label for each row.
+    bounds : (float, float), optional
+        Least and largest pixel of an image: moved images are clamped to them.
+    temperature : float
+        Rows vote with weight exp(-cosine distance / temperature).
+    batch_size, max_epochs, patience : int
+        Training stops after ``patience`` epochs without a better space.  Of more than 65,536 rows an epoch
+        takes as many, drawn anew.
+    learning_rate, weight_decay : float
+        Of AdamW.
+    precision : {"auto", "float32", "bfloat16"}
+        Of the network's own arithmetic while it is trained (votes are always counted in float32); "auto" is
+        bfloat16 on CUDA.
+    compiled : bool
+        Whether ``torch.compile`` makes the network's code first: for long runs on CUDA.
+    """
+
+    network: str | Callable[..., Any] = "auto"
+    n_dims: int = 32
+    n_hidden: int = 128
+    score: str = "log"
+    contrast: float = 0.0
+    smoothness: float = 0.1
+    epsilon: float = 0.1
+    n_partners: int = 4
+    bounds: tuple[float, float] | None = None
+    temperature: float = 0.1
+    batch_size: int = 256
+    max_epochs: int = 40
+    patience: int = 3
+    learning_rate: float = 3e-3
+    weight_decay: float = 1e-3
+    precision: str = "auto"
+    compiled: bool = False
+
+    def __post_init__(self) -> None:
+        if isinstance(self.network, str):
+            check_choice(self.network, "network", NETWORKS)
+        elif not callable(self.network) or (isinstance(self.network, type) and is_module(self.network)):
+            kind = self.network.__name__ if isinstance(self.network, type) else type(self.network).__name__
+            raise TypeError(
+                f"network must be one of {', '.join(NETWORKS)}, a function that makes a torch module, "
+                f"or a module, got {kind}."
+            )
+        for name in ("n_dims", "n_hidden", "n_partners", "max_epochs", "patience"):
+            check_int(getattr(self, name), name, 1)
+        check_int(self.batch_size, "batch_size", 4)
+        check_choice(self.score, "score", SCORES)
+        check_choice(self.precision, "precision", PRECISIONS)
+        for name in ("contrast", "smoothness", "weight_decay"):
+            check_number(getattr(self, name), name, 0.0)
+        for name in ("epsilon", "temperature", "learning_rate"):
+            check_number(getattr(self, name), name, 1e-6)
+        if self.bounds is not None:
+            if not isinstance(self.bounds, (tuple, list)) or len(self.bounds) != 2:
+                raise ValueError(f"bounds must be two numbers, got {self.bounds!r}.")
+            low, high = (float(check_number(b, "bounds")) for b in self.bounds)
+            if low >= high:
+                raise ValueError(f"bounds must be a smaller and a larger number, got {self.bounds!r}.")
+            object.__setattr__(self, "bounds", (low, high))
