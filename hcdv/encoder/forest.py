@@ -114,7 +114,9 @@ class ForestSpace:
             directions = np.zeros((len(self.feature), 1), np.float32)
         else:
             with single_threaded_blas():
-                _, singular, rows_t = randomized_svd(held, k, n_iter=4, random_state=seed)
+                _, singular, rows_t = randomized_svd(
+                    held, k, n_oversamples=20, n_iter=6, random_state=seed
+                )
             # The overall standard deviation of the rows becomes 1.
             size = np.sqrt(np.square(singular, dtype=np.float64).sum() / (n * k))
             directions = (weight[:, None] * rows_t.T / max(size, 1e-30)).astype(np.float32)

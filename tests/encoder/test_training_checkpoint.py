@@ -1,0 +1,128 @@
+"""A training that is killed goes on where it was, to the same bits."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("safetensors")
+
+from hcdv import HCDV  # noqa: E402
+from hcdv.datasets import make_synthetic  # noqa: E402
+from hcdv.encoder import Contrastive, make_encoder  # noqa: E402
+from hcdv.encoder.contrastive import _torch_files as files  # noqa: E402
+
+DATA = make_synthetic(n=400, n_val=100, n_test=10, random_state=0)
+RECIPE = Contrastive(max_epochs=6, patience=6)
+
+
+class _KilledError(Exception):
+    pass
+
+
+class _Stops:
+    """Ends the training from within, after so many epochs."""
+
+    def __init__(self, after):
+        self.after = after
+
+    def expect(self, total):
+        pass
+
+    def done(self, epoch):
+        if epoch == self.after:
+            raise _KilledError
+
+
+def learn(path=None, recipe=RECIPE, seed=0, y=DATA.y, progress=None):
+    encoder = make_encoder(DATA.X, recipe, checkpoint=path, progress=progress)
+    return encoder.fit_spaces(DATA.X, y, seed=seed, X_val=DATA.X_val, y_val=DATA.y_val).vote, encoder.space_
+
+
+@pytest.fixture
+def every_epoch(monkeypatch):
+    monkeypatch.setattr(files, "WRITE_EVERY", 0.0)
+
+
+@pytest.mark.parametrize("after", [1, 3, 5])
+def test_it_goes_on_to_the_same_bits(tmp_path, every_epoch, after):
+    z, space = learn()
+    with pytest.raises(_KilledError):
+        learn(tmp_path / "t", progress=_Stops(after))
+    again, resumed = learn(tmp_path / "t")
+    np.testing.assert_array_equal(again, z)
+    assert resumed.history == space.history
+
+
+def test_one_that_has_ended_is_not_trained_again(tmp_path):
+    z, _ = learn(tmp_path / "t")
+    again, space = learn(tmp_path / "t", progress=_Stops(1))  # would raise in the first epoch
+    np.testing.assert_array_equal(again, z)
+    assert len(space.history) == 7
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"seed": 1}, {"recipe": Contrastive(max_epochs=5)}, {"y": np.roll(DATA.y, 1)}],
+)
+def test_another_training_s_is_refused_and_kept(tmp_path, other):
+    learn(tmp_path / "t")
+    before = (tmp_path / "t").read_bytes()
+    with pytest.raises(ValueError, match="is the checkpoint of another encoder"):
+        learn(tmp_path / "t", **other)
+    assert (tmp_path / "t").read_bytes() == before
+
+
+def test_damaged_files_are_named(tmp_path):
+    path = tmp_path / "t"
+    learn(path)
+    good = path.read_bytes()
+    for bad in (b"", b"\0" * 100, good[:-7], good[:4000], good[:-3] + b"abc"):
+        path.write_bytes(bad)
+        with pytest.raises(ValueError, match=r"damaged|holds no training"):
+            learn(path)
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(OSError, match="no such file"):
+        learn(path)
+
+
+def test_a_killed_fit_ends_with_the_same_values(tmp_path):
+    """kill -9 while the encoder trains; the same command then gives the values of an undisturbed one."""
+    script = f"""
+import numpy as np
+from hcdv import HCDV
+from hcdv.datasets import make_synthetic
+from hcdv.encoder import Contrastive
+import hcdv.encoder.contrastive._torch_files as files
+files.WRITE_EVERY = 0.0
+data = make_synthetic(n=2000, n_val=200, n_test=10, random_state=0)
+recipe = Contrastive(max_epochs=25, patience=25)
+model = HCDV(encoder=recipe, n_permutations=4, random_state=0, checkpoint={str(tmp_path / "run")!r})
+np.save({str(tmp_path / "values.npy")!r}, model.fit(data.X, data.y, data.X_val, data.y_val).values_)
+"""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen([sys.executable, "-c", script], env=environment)
+    kept = tmp_path / "run.encoder"
+    end = time.monotonic() + 60
+    while not kept.exists() and process.poll() is None and time.monotonic() < end:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert kept.exists() and not (tmp_path / "values.npy").exists()
+    subprocess.run([sys.executable, "-c", script], env=environment, check=True)
+    data = make_synthetic(n=2000, n_val=200, n_test=10, random_state=0)
+    model = HCDV(encoder=Contrastive(max_epochs=25, patience=25), n_permutations=4, random_state=0)
+    expected = model.fit(data.X, data.y, data.X_val, data.y_val).values_
+    np.testing.assert_array_equal(np.load(tmp_path / "values.npy"), expected)
+
+
+def test_epochs_are_shown(capsys):
+    HCDV(encoder=Contrastive(max_epochs=2), n_permutations=2, random_state=0, verbose=1).fit(DATA.X, DATA.y)
+    shown = capsys.readouterr().err
+    assert "encoding" in shown and "2/2" in shown
