@@ -43,11 +43,10 @@ def write_tensors(
     """
     numpy_files = _safetensors()
     plain = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    meta = json.dumps(dict(facts))
-    header = {"format": _FORMAT, "kind": kind, "version": str(version), "facts": meta}
+    header = {"kind": kind, "version": version, "facts": dict(facts)}
     header["sha256"] = _digest(plain, header)
     with written_aside(path) as aside:
-        numpy_files.save_file(plain, aside, metadata=header)
+        numpy_files.save_file(plain, aside, metadata={_FORMAT: json.dumps(header)})
 
 
 def read_tensors(
@@ -72,25 +71,23 @@ def read_tensors(
         raise FileNotFoundError(2, "no such file", name)
     try:
         with safe_open(name, framework="numpy") as file:
-            header = dict(file.metadata() or {})
-        if header.get("format") != _FORMAT or header.get("kind") != kind:
+            header = json.loads((file.metadata() or {}).get(_FORMAT, "{}"))
+        if not isinstance(header, dict) or header.get("kind") != kind:
             raise ValueError(f"{name} holds no {kind} of HCDV.")
-        if header.get("version") != str(version):
+        if header.get("version") != version:
             raise ValueError(
                 f"{name} holds version {header.get('version')!r} of the format, this HCDV reads {version}."
             )
         arrays = numpy_files.load_file(name)
-    except (SafetensorError, UnicodeDecodeError) as error:
+    except (SafetensorError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise ValueError(f"{name} is no safetensors file, or it is damaged: {error}.") from None
-    if header.pop("sha256", None) != _digest(arrays, header):
+    if header.pop("sha256", None) != _digest(arrays, header) or not isinstance(header["facts"], dict):
         raise ValueError(f"{name} is damaged: its checksum is another.")
-    return arrays, json.loads(header["facts"])
+    return arrays, header["facts"]
 
 
-def _digest(arrays: Mapping[str, NDArray[Any]], header: Mapping[str, str]) -> str:
-    digest = hashlib.sha256()
-    for key in sorted(header):
-        digest.update(f"{key}={header[key]};".encode())
+def _digest(arrays: Mapping[str, NDArray[Any]], header: Mapping[str, Any]) -> str:
+    digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
     for name in sorted(arrays):
         array = arrays[name]
         digest.update(f"{name}:{array.dtype.str}{array.shape};".encode())

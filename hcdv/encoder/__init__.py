@@ -16,6 +16,7 @@ from hcdv.encoder._input import as_frame, is_numeric_array, is_table
 from hcdv.encoder._spaces import Encoder, Spaces
 from hcdv.encoder.contrastive import Contrastive, ContrastiveEncoder
 from hcdv.encoder.embedding import EmbeddingEncoder, is_embedding
+from hcdv.encoder.files import load_encoder, save_encoder
 from hcdv.encoder.forest import ForestEncoder
 from hcdv.encoder.identity import IdentityEncoder
 from hcdv.encoder.learned import LearnedEncoder
@@ -33,7 +34,9 @@ __all__ = [
     "LearnedEncoder",
     "Spaces",
     "TableEncoder",
+    "load_encoder",
     "make_encoder",
+    "save_encoder",
 ]
 
 

@@ -54,7 +54,7 @@ class Bags(nn.Module):
         self.n_columns = n_columns
         self.n_buckets = min(sum(size - 1 for size in code_sizes), MAX_BUCKETS)
         sizes = torch.tensor([0, *(size - 1 for size in code_sizes)])
-        self.register_buffer("offsets", sizes.cumsum(0)[:-1], persistent=False)
+        self.register_buffer("offsets", sizes.cumsum(0)[:-1])
         self.bags = nn.EmbeddingBag(1 + self.n_buckets, n_dims, mode="sum", padding_idx=0)
         nn.init.normal_(self.bags.weight, std=0.1)
         self.perceptron = Perceptron(n_columns + n_dims, n_hidden, n_dims)
