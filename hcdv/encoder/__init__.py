@@ -20,6 +20,7 @@ from hcdv.encoder.files import load_encoder, save_encoder
 from hcdv.encoder.forest import ForestEncoder
 from hcdv.encoder.identity import IdentityEncoder
 from hcdv.encoder.learned import LearnedEncoder
+from hcdv.encoder.out_of_core import encode_to_disk
 from hcdv.encoder.table import TableEncoder
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "LearnedEncoder",
     "Spaces",
     "TableEncoder",
+    "encode_to_disk",
     "load_encoder",
     "make_encoder",
     "save_encoder",
