@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from hcdv._labels import encode_known, encode_labels
 from hcdv.encoder._spaces import Encoder, Spaces
 
 
@@ -63,11 +64,22 @@ class LearnedEncoder(ABC):
         X_val: Any = None,
         y_val: NDArray[np.int64] | None = None,
     ) -> Spaces:
-        """`first.fit_spaces`, then the learned space of the training rows."""
+        """`first.fit_spaces`, then the learned space of the training rows.
+
+        Raises
+        ------
+        ValueError
+            If there are no labels, or validation rows have others.
+        """
+        if y is None:
+            raise ValueError(f"y is needed: the {self.name} space is learned from labels.")
+        n = X.shape[0] if hasattr(X, "shape") else len(X)
+        classes, codes = encode_labels(y, n)
+        codes_val = None if y_val is None else encode_known(y_val, len(y_val), classes, "y_val")
         spaces = self.first.fit_spaces(
-            X, y, seed=seed, columns=columns or self._wants_columns, X_val=X_val, y_val=y_val
+            X, codes, seed=seed, columns=columns or self._wants_columns, X_val=X_val, y_val=codes_val
         )
-        return self._with(spaces, self._learn(X, np.asarray(y), spaces, X_val, y_val, seed))
+        return self._with(spaces, self._learn(X, codes, spaces, X_val, codes_val, seed))
 
     def fit(self, X: Any, y: Any = None, *, seed: int = 0) -> Self:
         self.fit_spaces(X, y, seed=seed, columns=False)

@@ -1,5 +1,8 @@
 """The contrastive space: it explains rows it has not seen, and does not learn flipped labels by heart."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,6 +13,7 @@ torch = pytest.importorskip("torch")
 from hcdv import HCDV  # noqa: E402
 from hcdv.datasets import flip_labels, make_synthetic  # noqa: E402
 from hcdv.encoder import Contrastive, make_encoder  # noqa: E402
+from hcdv.encoder.contrastive._space import _judged_by_some  # noqa: E402
 
 DATA = make_synthetic(n=600, n_val=200, n_test=10, random_state=0)
 Y, IS_FLIPPED = flip_labels(DATA.y, 0.15, random_state=0)
@@ -41,8 +45,12 @@ def test_vectors_have_length_1_and_new_rows_are_mapped_alike():
 def test_same_seed_same_bits_for_any_number_of_threads():
     runs = [fit(BOTH, n_jobs=jobs).values_ for jobs in (1, 3)]
     np.testing.assert_array_equal(*runs)
+    usual = torch.get_num_threads()
     torch.set_num_threads(2)
-    np.testing.assert_array_equal(fit(BOTH, n_jobs=1).values_, runs[0])
+    try:
+        np.testing.assert_array_equal(fit(BOTH, n_jobs=1).values_, runs[0])
+    finally:
+        torch.set_num_threads(usual)
     assert not np.array_equal(fit(BOTH, random_state=1).values_, runs[0])
 
 
@@ -133,4 +141,106 @@ def test_checkpoint_and_stopping_work_as_ever(tmp_path):
 
 
 def test_the_identity_does_not_import_torch_for_it():
-    assert make_encoder(DATA.X, "auto").others == ()
+    code = (
+        "import sys, numpy as np; from hcdv import HCDV; X = np.random.default_rng(0).normal(size=(40, 3));"
+        "HCDV(n_permutations=2, random_state=0).fit(X, X[:, 0] > 0); assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def space_of(X, y, recipe, X_val=None, y_val=None, seed=0):
+    encoder = make_encoder(X, recipe)
+    encoder.fit_spaces(X, y, seed=seed, X_val=X_val, y_val=y_val)
+    return encoder.space_
+
+
+@pytest.mark.parametrize("n_single", [0, 1, 3])
+def test_labels_at_random_are_not_learned_whoever_judges(n_single):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(300, 50)), rng.integers(0, 2, 300)
+    y[:n_single] = 2 + np.arange(n_single)
+    history = np.array(space_of(X, y, Contrastive()).history)
+    assert len(history) < 12 and history.max() < history[0] + 0.1
+
+
+def test_every_class_of_two_rows_is_judged_and_single_rows_stay():
+    labels = np.array([0] * 1000 + [1] * 30 + [2] * 2 + [3])
+    rows = np.arange(len(labels), dtype=np.float32)[:, None]
+    split = _judged_by_some(rows, labels, seed=0)
+    np.testing.assert_array_equal(np.bincount(split.labels), [900, 27, 1, 1])
+    np.testing.assert_array_equal(np.bincount(split.labels_judging), [100, 3, 1])
+    together = np.concatenate([split.rows, split.rows_judging]).ravel()
+    np.testing.assert_array_equal(np.sort(together), rows.ravel())
+    alone = _judged_by_some(rows[:3], np.arange(3), seed=0)
+    assert len(alone.rows) == 3 and alone.rows_judging is None
+
+
+def test_rows_that_judge_each_other_do_not_vote_for_themselves():
+    X = np.random.default_rng(0).normal(size=(40, 5))
+    history = space_of(X, np.arange(40), Contrastive(max_epochs=1)).history
+    # Nobody shares a label: all that agrees is the prior.
+    assert history[0] == pytest.approx(np.log(0.025 / 1.025), abs=1e-3)
+
+
+def test_the_order_of_the_rows_does_not_silence_a_class():
+    rng = np.random.default_rng(0)
+    y = np.arange(8192) % 2
+    X = rng.normal(size=(8192, 4)) + y[:, None]
+    history = space_of(X, y, Contrastive(max_epochs=1), X[:500], y[:500]).history
+    assert history[1] > 0.2
+
+
+def test_a_network_s_own_draws_are_seeded_and_the_user_s_left_alone():
+    def dropping(p):
+        return torch.nn.Sequential(torch.nn.Linear(p, 8), torch.nn.Dropout(0.5), torch.nn.Linear(8, 4))
+
+    recipe = Contrastive(network=dropping, max_epochs=2)
+    histories = []
+    for other in (1, 2):
+        torch.manual_seed(other)
+        before = torch.get_rng_state()
+        histories.append(space_of(DATA.X, Y, recipe, DATA.X_val, DATA.y_val).history)
+        assert torch.equal(torch.get_rng_state(), before)
+    assert histories[0] == histories[1]
+
+
+def test_dropout_is_no_slope():
+    """A network that does not look at its rows has no slope, whatever it drops."""
+
+    class Blind(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.answer = torch.nn.Parameter(torch.ones(6))
+            self.dropout = torch.nn.Dropout(0.5)
+
+        def forward(self, rows):
+            return self.dropout(self.answer + 0.0 * rows[:, :1] + torch.arange(6.0))
+
+    smooth, rough = (
+        space_of(DATA.X, Y, Contrastive(network=lambda p: Blind(), smoothness=alpha, max_epochs=3)).history
+        for alpha in (1e3, 0.0)
+    )
+    assert smooth == pytest.approx(rough, abs=1e-6)
+
+
+def test_a_module_that_a_function_gives_is_left_alone():
+    module = torch.nn.Linear(DATA.X.shape[1], 4)
+    before = module.weight.detach().clone()
+    first = space_of(DATA.X, Y, Contrastive(network=lambda p: module, max_epochs=2))
+    z = first.transform(DATA.X[:5].astype(np.float32))
+    space_of(DATA.X, Y, Contrastive(network=lambda p: module, max_epochs=2), seed=1)
+    np.testing.assert_array_equal(first.transform(DATA.X[:5].astype(np.float32)), z)
+    assert torch.equal(module.weight, before)
+
+
+def test_what_cannot_be_trained_is_said():
+    with pytest.raises(ValueError, match="y is needed: the contrastive space"):
+        make_encoder(DATA.X, "contrastive").fit(DATA.X)
+    with pytest.raises(ValueError, match="network must have parameters"):
+        space_of(DATA.X, Y, Contrastive(network=lambda p: torch.nn.Identity()))
+    with pytest.raises(ValueError, match=r"epsilon must be at least 0\.01 with precision='bfloat16'"):
+        Contrastive(precision="bfloat16", epsilon=1e-3)
+    texts = np.array(["a", "b", "c", "d", "e"])[Y]
+    once, texts_val = Contrastive(max_epochs=1), np.array(list("abcde"))[DATA.y_val]
+    by_text = space_of(DATA.X, texts, once, DATA.X_val, texts_val)
+    assert by_text.history == space_of(DATA.X, Y, once, DATA.X_val, DATA.y_val).history

@@ -18,8 +18,15 @@ def unit_rows(seed=0, n=7, d=4):
 
 def smooth_network():
     """Twice differentiable, unlike the default one."""
-    layers = torch.nn.Sequential(torch.nn.Linear(5, 8), torch.nn.Tanh(), torch.nn.Linear(8, 4))
-    return initial(lambda: layers, 0).double()
+
+    def make():
+        return torch.nn.Sequential(torch.nn.Linear(5, 8), torch.nn.Tanh(), torch.nn.Linear(8, 4))
+
+    return initial(make, 0).double()
+
+
+def some_rows():
+    return torch.randn(7, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
 
 
 @pytest.mark.parametrize("score", ["log", "share"])
@@ -66,7 +73,7 @@ def test_gradients_equal_finite_differences():
 
 
 def test_gradient_of_the_smoothness():
-    network, rows = smooth_network(), torch.randn(7, 5, dtype=torch.float64)
+    network, rows = smooth_network(), some_rows()
     weight = network.network[0].weight
 
     def term(w):
@@ -84,7 +91,7 @@ def test_gradient_of_the_smoothness():
 
 
 def test_the_proxy_tends_to_the_gradient_norm():
-    network, rows = smooth_network(), torch.randn(7, 5, dtype=torch.float64)
+    network, rows = smooth_network(), some_rows()
     with torch.no_grad():
         z = network(rows)
     norms = []
@@ -115,7 +122,7 @@ def test_the_proxy_tends_to_the_gradient_norm():
 
 
 def test_smoothness_at_its_edges():
-    network, rows = smooth_network(), torch.randn(7, 5, dtype=torch.float64)
+    network, rows = smooth_network(), some_rows()
     z, draws = network(rows), torch.Generator().manual_seed(0)
     nothing = objective.smoothness(
         network, rows, z, torch.zeros(7), epsilon=0.1, n_partners=2, generator=draws

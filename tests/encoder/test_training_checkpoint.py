@@ -78,6 +78,22 @@ def test_another_training_s_is_refused_and_kept(tmp_path, other):
     assert (tmp_path / "t").read_bytes() == before
 
 
+def test_another_network_s_is_refused(tmp_path):
+    def network(activation, width=4):
+        def make(p):
+            return torch.nn.Sequential(torch.nn.Linear(p, 8), activation(), torch.nn.Linear(8, width))
+
+        return Contrastive(network=make, max_epochs=2)
+
+    learn(tmp_path / "t", network(torch.nn.ReLU))
+    learn(tmp_path / "t", network(torch.nn.ReLU))
+    weights = torch.nn.Linear(DATA.X.shape[1], 4)
+    trained_on = Contrastive(network=weights, max_epochs=2)
+    for other in (network(torch.nn.Tanh), network(torch.nn.ReLU, 5), trained_on):
+        with pytest.raises(ValueError, match="is the checkpoint of another encoder"):
+            learn(tmp_path / "t", other)
+
+
 def test_damaged_files_are_named(tmp_path):
     path = tmp_path / "t"
     learn(path)

@@ -11,6 +11,11 @@ from hcdv._validation import check_choice, check_int, check_number
 
 SCORES = ("log", "share")
 PRECISIONS = ("auto", "float32", "bfloat16")
+# Below, all votes underflow but those of equal rows.
+MIN_TEMPERATURE = 1e-3
+# Differences over shorter steps are mostly rounding in bfloat16: at .01 the smoothness is 4% too large, at .001
+# three times.
+MIN_COARSE_STEP = 0.01
 NETWORKS = ("auto", "perceptron", "convnet", "bags")
 
 
@@ -40,7 +45,8 @@ class Contrastive:
     smoothness : float
         alpha, weight of the finite-difference smoothness.
     epsilon : float
-        Its step, in standard deviations of the columns or pixels.
+        Standard deviation of its step in each number that the network sees, these being divided by their
+        overall standard deviation.
     n_partners : int
         m, its partners of another label for each row.
     bounds : (float, float), optional
@@ -48,13 +54,13 @@ class Contrastive:
     temperature : float
         Rows vote with weight exp(-cosine distance / temperature).
     batch_size, max_epochs, patience : int
-        Training stops after ``patience`` epochs without a better space.  Of more than 65,536 rows an epoch
-        takes as many, drawn anew.
+        Batches are of about ``batch_size`` rows.  Training stops after ``patience`` epochs without a better
+        space.  Of more than 65,536 rows an epoch takes as many, drawn anew.
     learning_rate, weight_decay : float
         Of AdamW.
     precision : {"auto", "float32", "bfloat16"}
         Of the network's own arithmetic while it is trained (votes are always counted in float32); "auto" is
-        bfloat16 on CUDA.
+        bfloat16 on CUDA, unless the steps of the smoothness are too short for it.
     compiled : bool
         Whether ``torch.compile`` makes the network's code first: for long runs on CUDA.
     """
@@ -93,8 +99,13 @@ class Contrastive:
         check_choice(self.precision, "precision", PRECISIONS)
         for name in ("contrast", "smoothness", "weight_decay"):
             check_number(getattr(self, name), name, 0.0)
-        for name in ("epsilon", "temperature", "learning_rate"):
-            check_number(getattr(self, name), name, 1e-6)
+        for name, least in (("epsilon", 1e-6), ("temperature", MIN_TEMPERATURE), ("learning_rate", 1e-6)):
+            check_number(getattr(self, name), name, least)
+        if self.precision == "bfloat16" and not self.bears_bfloat16:
+            raise ValueError(
+                f"epsilon must be at least {MIN_COARSE_STEP} with precision='bfloat16', got {self.epsilon}: "
+                "shorter steps are lost in its rounding."
+            )
         if self.bounds is not None:
             if not isinstance(self.bounds, (tuple, list)) or len(self.bounds) != 2:
                 raise ValueError(f"bounds must be two numbers, got {self.bounds!r}.")
@@ -102,3 +113,8 @@ class Contrastive:
             if low >= high:
                 raise ValueError(f"bounds must be a smaller and a larger number, got {self.bounds!r}.")
             object.__setattr__(self, "bounds", (low, high))
+
+    @property
+    def bears_bfloat16(self) -> bool:
+        """Whether the network may be trained in bfloat16."""
+        return not self.smoothness or self.epsilon >= MIN_COARSE_STEP

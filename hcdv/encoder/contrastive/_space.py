@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import StratifiedShuffleSplit
 
-from hcdv._random import derive_seed
+from hcdv._random import derive_seed, generator
 from hcdv._torch_kind import is_module
 from hcdv.encoder.contrastive._recipe import Contrastive
 from hcdv.encoder.contrastive._views import View
@@ -20,6 +19,7 @@ from hcdv.engine import single_threaded_blas
 
 if TYPE_CHECKING:
     from hcdv.encoder.contrastive._torch_networks import OnSphere
+    from hcdv.encoder.contrastive._torch_training import Split
 
 # Share of the rows that the space is judged by where there are no validation rows.
 JUDGING_SHARE = 0.1
@@ -38,7 +38,7 @@ class ContrastiveSpace:
         What is taken off its numbers, and what they are divided by then: of images their mean and standard
         deviation, of columns 0 and their root mean square.
     history : tuple of float
-        Mean confidence of the judging rows before training and after each epoch; the best one is kept.
+        Mean log(C p) of the judging rows before training and after each epoch; the best one is kept.
     """
 
     recipe: Contrastive
@@ -94,18 +94,17 @@ class ContrastiveSpace:
             raise ValueError("bounds are of pixels, but the encoder's network does not see images.")
         n_classes = int(labels.max()) + 1
         shift, scale = _location(view, rows)
+        rows = _scaled(rows, view, shift, scale)
         if rows_val is None or labels_val is None:
-            parts = _judged_by_some(rows, labels, seed)
+            split = _judged_by_some(rows, labels, seed)
         else:
-            parts = (rows, labels, rows_val, labels_val)
-        split = training.Split(_scaled(parts[0], view, shift, scale), parts[1],
-                               _scaled(parts[2], view, shift, scale), parts[3])  # fmt: skip
-        kept = None
-        if checkpoint is not None:
-            kept = TrainingCheckpoint.of(checkpoint, recipe, view, split, seed)
+            split = training.Split(rows, labels, _scaled(rows_val, view, shift, scale), labels_val)
         # After torch has been imported: its threads are held too, and the bits do not depend on the cores.
         with single_threaded_blas():
             network = new_network(recipe, view, derive_seed(seed, "contrastive", "weights"))
+            kept = None
+            if checkpoint is not None:
+                kept = TrainingCheckpoint.of(checkpoint, recipe, network, split, seed)
             history = training.train(
                 network, recipe, split, n_classes, seed=seed, device=device, n_codes=view.n_codes,
                 bounds=None if recipe.bounds is None else tuple((b - shift) / scale for b in recipe.bounds),
@@ -114,7 +113,7 @@ class ContrastiveSpace:
         return cls(recipe, view, shift, scale, tuple(history), network, device)
 
     def transform(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Rows as the view has them, in the space: float32 [n, d], of length 1."""
+        """Rows as the view has them, in the space: float32 [n, d], of length 1 (0 if the network gives 0)."""
         from hcdv.encoder.contrastive._torch_training import embed
 
         def scaled(block: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -132,7 +131,7 @@ def new_network(recipe: Contrastive, view: View, seed: int) -> OnSphere:
         if is_module(recipe.network):
             return deepcopy(recipe.network)
         if not isinstance(recipe.network, str):
-            return recipe.network(*view.shape)
+            return deepcopy(recipe.network(*view.shape))
         if view.kind == "image":
             return networks.ConvNet(view.shape, recipe.n_hidden, recipe.n_dims)
         if view.kind == "bags":
@@ -159,17 +158,20 @@ def _scaled(rows: NDArray[np.float32], view: View, shift: float, scale: float) -
     return rows
 
 
-def _judged_by_some(
-    rows: NDArray[np.float32], labels: NDArray[np.int64], seed: int
-) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]:
-    """The rows without a tenth of them, and that tenth; of every class if it has two rows."""
+def _judged_by_some(rows: NDArray[np.float32], labels: NDArray[np.int64], seed: int) -> Split:
+    """The rows without a tenth of those of every class, at least one, and that tenth; single rows stay.
+
+    Where all rows are single ones they judge each other.
+    """
+    from hcdv.encoder.contrastive._torch_training import Split
+
+    shuffled = generator(seed, "contrastive", "judging").permutation(len(labels))
+    by_class = shuffled[np.argsort(labels[shuffled], kind="stable")]
     counts = np.bincount(labels)
-    rare = counts[labels] < 2
-    strata = np.where(rare, len(counts), labels)
-    n_judging = max(len(np.unique(strata)), round(JUDGING_SHARE * len(labels)))
-    if len(labels) < 2 * n_judging or np.bincount(strata)[np.unique(strata)].min() < 2:
-        return rows, labels, rows, labels
-    draw = derive_seed(seed, "contrastive", "judging")
-    split = StratifiedShuffleSplit(1, test_size=n_judging, random_state=draw)
-    kept, judging = next(split.split(np.zeros(len(rows)), strata))
-    return rows[kept], labels[kept], rows[judging], labels[judging]
+    place = np.arange(len(labels)) - np.repeat(np.cumsum(counts) - counts, counts)
+    wanted = np.where(counts > 1, np.maximum(1, np.round(JUDGING_SHARE * counts)), 0)
+    judges = np.zeros(len(labels), bool)
+    judges[by_class] = place < np.repeat(wanted, counts)
+    if not judges.any():
+        return Split(rows, labels, None, None)
+    return Split(rows[~judges], labels[~judges], rows[judges], labels[judges])

@@ -14,8 +14,8 @@ from hcdv._tensors import read_tensors, write_tensors
 
 if TYPE_CHECKING:
     from hcdv.encoder.contrastive._recipe import Contrastive
+    from hcdv.encoder.contrastive._torch_networks import OnSphere
     from hcdv.encoder.contrastive._torch_training import Progressed, Split
-    from hcdv.encoder.contrastive._views import View
 
 KIND = "training"
 FORMAT_VERSION = 1
@@ -40,10 +40,13 @@ class TrainingCheckpoint:
 
     @classmethod
     def of(
-        cls, path: str | os.PathLike[str], recipe: Contrastive, view: View, split: Split, seed: int
+        cls, path: str | os.PathLike[str], recipe: Contrastive, network: OnSphere, split: Split, seed: int
     ) -> TrainingCheckpoint:
-        facts = [in_words(recipe), view.kind, list(view.shape), list(view.code_sizes), seed, torch.__version__]
-        return cls(path, fingerprint(facts, split))
+        """Of a training that begins with this network."""
+        weights = network.state_dict()
+        knobs = [f"{key}={value!r}" for key, value in vars(recipe).items() if key != "network"]
+        facts = [*knobs, repr(network), list(weights), seed, torch.__version__]
+        return cls(path, fingerprint(facts, [*split, *(w.numpy() for w in weights.values())]))
 
     def load(self, state: Progressed) -> tuple[list[float], dict[str, Tensor]] | None:
         """Bring network and optimiser to where the file left them, if there is one.
@@ -97,10 +100,3 @@ class TrainingCheckpoint:
         write_tensors(self.path, arrays, KIND, FORMAT_VERSION, {"training": self.told})
         self._written = time.monotonic()
 
-
-def in_words(recipe: Contrastive) -> str:
-    """A recipe as text; a network of the user's own by its name."""
-    network = recipe.network
-    name = getattr(network, "__qualname__", None) or repr(network)
-    facts = [f"{key}={value!r}" for key, value in vars(recipe).items() if key != "network"]
-    return ", ".join([f"network={name}", *facts])

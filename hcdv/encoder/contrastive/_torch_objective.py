@@ -92,7 +92,7 @@ def smoothness(
         ``network(rows)``.
     labels : int64 [b]
     epsilon : float
-        Length of the step, in units of the rows.
+        Standard deviation of the step in each number of a row.
     n_partners : int
         m, partners drawn for each row, with replacement.
     generator : torch.Generator

@@ -24,9 +24,10 @@ if TYPE_CHECKING:
     from hcdv.encoder.contrastive import Contrastive
     from hcdv.encoder.contrastive._torch_files import TrainingCheckpoint
 
-# Rows that vote when the space is judged, rows of an epoch, and numbers of the largest array while rows are
-# embedded.
-JUDGING_ROWS = 4096
+# Rows that vote when the space is judged, rows judged at a time, rows of an epoch, and numbers of the largest
+# array while rows are embedded.
+VOTING_ROWS = 4096
+JUDGED_ROWS = 8192
 EPOCH_ROWS = 1 << 16
 BLOCK_NUMBERS = 1 << 22
 # A convolution holds about so many numbers for each of the image.
@@ -34,12 +35,12 @@ CHANNELS_PER_PIXEL = 16
 
 
 class Split(NamedTuple):
-    """Rows [n, ...] to train on and their class codes, and the rows to judge by."""
+    """Rows [n, ...] to train on with their class codes, and rows to judge by; None: they judge each other."""
 
     rows: NDArray[np.float32]
     labels: NDArray[np.int64]
-    rows_judging: NDArray[np.float32]
-    labels_judging: NDArray[np.int64]
+    rows_judging: NDArray[np.float32] | None
+    labels_judging: NDArray[np.int64] | None
 
 
 class Progressed(NamedTuple):
@@ -88,17 +89,25 @@ def train(
         Mean confidence of the judging rows after each epoch, that before the first one in front.
     """
     network.to(device)
+    if not any(p.requires_grad for p in network.parameters()):
+        raise ValueError("network must have parameters to train, but the module has none.")
     X, y = torch.as_tensor(split.rows), torch.as_tensor(split.labels)
-    X_judging = torch.as_tensor(split.rows_judging, device=device)
-    y_judging = torch.as_tensor(split.labels_judging, device=device)
-    voting = _spread(len(X), JUDGING_ROWS)
+    voting = torch.from_numpy(_some(len(X), VOTING_ROWS, generator(seed, "contrastive", "votes")))
     X_voting, y_voting = X[voting].to(device), y[voting].to(device)
+    judged = [(X_voting, y_voting)]
+    if split.rows_judging is not None and split.labels_judging is not None:
+        X_judging, y_judging = torch.as_tensor(split.rows_judging), torch.as_tensor(split.labels_judging)
+        judged = list(zip(X_judging.split(JUDGED_ROWS), y_judging.split(JUDGED_ROWS), strict=True))
     optimiser = torch.optim.AdamW(
-        network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
+        [p for p in network.parameters() if p.requires_grad],
+        lr=recipe.learning_rate,
+        weight_decay=recipe.weight_decay,
     )
     draws = torch.Generator(device=device)
     forward: Callable[[Tensor], Tensor] = torch.compile(network) if recipe.compiled else network
-    is_mixed = recipe.precision == "bfloat16" or (recipe.precision == "auto" and device != "cpu")
+    is_mixed = recipe.precision == "bfloat16" or (
+        recipe.precision == "auto" and device != "cpu" and recipe.bears_bfloat16
+    )
 
     def through(rows: Tensor) -> Tensor:
         with torch.autocast(torch.device(device).type, dtype=torch.bfloat16, enabled=is_mixed):
@@ -106,22 +115,33 @@ def train(
 
     def judge() -> float:
         network.eval()
+        total, count = 0.0, 0
         with torch.no_grad():
-            votes = scored_votes(
-                _in_blocks(network, X_judging), y_judging, _in_blocks(network, X_voting), y_voting, n_classes,
-                temperature=recipe.temperature, score="log",
-            )  # fmt: skip
-        network.train()
-        return float(votes.mean())
+            sources = _in_blocks(network, X_voting)
+            for rows, labels in judged:
+                votes = scored_votes(
+                    _in_blocks(network, rows.to(device)), labels.to(device), sources, y_voting, n_classes,
+                    temperature=recipe.temperature, score="log", are_same=rows is X_voting,
+                )  # fmt: skip
+                total, count = total + float(votes.sum(dtype=torch.float64)), count + len(votes)
+        return total / count
 
     def objective(x: Tensor, c: Tensor) -> Tensor:
+        state = _random_state(device)
         z = through(x)
+
+        def again(moved: Tensor) -> Tensor:
+            # Under the same dropout, or its differences would pass for the network's slope.
+            with torch.random.fork_rng(devices=_cuda(device)):
+                _set_random_state(state, device)
+                return through(moved)
+
         gain = confidences(z, c, n_classes, temperature=recipe.temperature, score=recipe.score).mean()
         if recipe.contrast:
             gain = gain + recipe.contrast * dispersion(z, c)
         if recipe.smoothness:
             gain = gain - recipe.smoothness * smoothness(
-                through, x, z, c, epsilon=recipe.epsilon, n_partners=recipe.n_partners,
+                again, x, z, c, epsilon=recipe.epsilon, n_partners=recipe.n_partners,
                 generator=draws, n_codes=n_codes, bounds=bounds,
             )  # fmt: skip
         return gain
@@ -135,10 +155,13 @@ def train(
         epoch = len(history)
         draws.manual_seed(derive_seed(seed, "contrastive", "directions", epoch))
         network.train()
-        for batch in _batches(split.labels, recipe.batch_size, generator(seed, "contrastive", epoch)):
-            optimiser.zero_grad()
-            (-objective(X[batch].to(device), y[batch].to(device))).backward()
-            optimiser.step()
+        with torch.random.fork_rng(devices=_cuda(device)):
+            # What the network itself draws is decided by the seed, and the user's numbers are left alone.
+            torch.manual_seed(derive_seed(seed, "contrastive", "network", epoch))
+            for batch in _batches(split.labels, recipe.batch_size, generator(seed, "contrastive", epoch)):
+                optimiser.zero_grad()
+                (-objective(X[batch].to(device), y[batch].to(device))).backward()
+                optimiser.step()
         history.append(judge())
         if not np.isfinite(history[-1]):
             raise ValueError(
@@ -208,6 +231,21 @@ def _batches(
         yield torch.from_numpy(part)
 
 
-def _spread(n: int, most: int) -> slice:
-    """At most ``most`` of n rows, evenly spread."""
-    return slice(None, None, -(-n // most))
+def _some(n: int, most: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """At most ``most`` of n rows, in order."""
+    return np.sort(rng.permutation(n)[:most])
+
+
+def _cuda(device: str) -> list[int]:
+    return [] if device == "cpu" else [torch.cuda.current_device()]
+
+
+def _random_state(device: str) -> Tensor:
+    return torch.get_rng_state() if device == "cpu" else torch.cuda.get_rng_state()
+
+
+def _set_random_state(state: Tensor, device: str) -> None:
+    if device == "cpu":
+        torch.set_rng_state(state)
+    else:
+        torch.cuda.set_rng_state(state)
