@@ -244,3 +244,17 @@ def test_what_cannot_be_trained_is_said():
     once, texts_val = Contrastive(max_epochs=1), np.array(list("abcde"))[DATA.y_val]
     by_text = space_of(DATA.X, texts, once, DATA.X_val, texts_val)
     assert by_text.history == space_of(DATA.X, Y, once, DATA.X_val, DATA.y_val).history
+
+
+def test_without_patience_the_last_epoch_is_kept():
+    patient = fit(Contrastive(max_epochs=12, patience=12, learning_rate=0.03)).encoder_.space_
+    last = fit(Contrastive(max_epochs=12, patience=None, learning_rate=0.03)).encoder_.space_
+    assert last.history == patient.history
+    best = int(np.argmax(patient.history))
+    assert 0 < best < 12
+    shorter = fit(Contrastive(max_epochs=best, patience=None, learning_rate=0.03)).encoder_.space_
+    rows = DATA.X.astype(np.float32)
+    np.testing.assert_array_equal(shorter.transform(rows), patient.transform(rows))
+    assert not np.array_equal(last.transform(rows), patient.transform(rows))
+    with pytest.raises(ValueError, match="patience must be"):
+        Contrastive(patience=0)

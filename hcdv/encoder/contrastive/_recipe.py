@@ -53,9 +53,11 @@ class Contrastive:
         Least and largest pixel of an image: moved images are clamped to them.
     temperature : float
         Rows vote with weight exp(-cosine distance / temperature).
-    batch_size, max_epochs, patience : int
-        Batches are of about ``batch_size`` rows.  Training stops after ``patience`` epochs without a better
-        space.  Of more than 65,536 rows an epoch takes as many, drawn anew.
+    batch_size, max_epochs : int
+        Batches are of about ``batch_size`` rows.  Of more than 65,536 rows an epoch takes as many, drawn anew.
+    patience : int or None
+        Training stops after so many epochs without a better space, and the best one is kept.  None trains for
+        all ``max_epochs`` and keeps the last.
     learning_rate, weight_decay : float
         Of AdamW.
     precision : {"auto", "float32", "bfloat16"}
@@ -77,7 +79,7 @@ class Contrastive:
     temperature: float = 0.1
     batch_size: int = 256
     max_epochs: int = 40
-    patience: int = 3
+    patience: int | None = 3
     learning_rate: float = 3e-3
     weight_decay: float = 1e-3
     precision: str = "auto"
@@ -92,8 +94,10 @@ class Contrastive:
                 f"network must be one of {', '.join(NETWORKS)}, a function that makes a torch module, "
                 f"or a module, got {kind}."
             )
-        for name in ("n_dims", "n_hidden", "n_partners", "max_epochs", "patience"):
+        for name in ("n_dims", "n_hidden", "n_partners", "max_epochs"):
             check_int(getattr(self, name), name, 1)
+        if self.patience is not None:
+            check_int(self.patience, "patience", 1)
         check_int(self.batch_size, "batch_size", 4)
         check_choice(self.score, "score", SCORES)
         check_choice(self.precision, "precision", PRECISIONS)

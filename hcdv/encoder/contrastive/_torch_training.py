@@ -65,7 +65,7 @@ def train(
     checkpoint: TrainingCheckpoint | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> list[float]:
-    """Train ``network`` in place and leave it at its best epoch.
+    """Train ``network`` in place and leave it at its best epoch, or at the last one without patience.
 
     Parameters
     ----------
@@ -168,7 +168,7 @@ def train(
                 f"the encoder's training gave {history[-1]} in epoch {epoch}; lower its learning rate, or look "
                 "for extreme values in X."
             )
-        if _best_epoch(history) == epoch:
+        if recipe.patience is None or _best_epoch(history) == epoch:
             best = deepcopy(network.state_dict())
         if checkpoint is not None:
             is_last = epoch == recipe.max_epochs or _is_over(history, recipe.patience)
@@ -210,8 +210,8 @@ def _best_epoch(history: list[float]) -> int:
     return int(np.argmax(history))
 
 
-def _is_over(history: list[float], patience: int) -> bool:
-    return len(history) - 1 - _best_epoch(history) >= patience
+def _is_over(history: list[float], patience: int | None) -> bool:
+    return patience is not None and len(history) - 1 - _best_epoch(history) >= patience
 
 
 def _batches(
