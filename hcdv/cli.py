@@ -130,6 +130,13 @@ def demo(folder: Path, seed: int) -> None:
     help="Deepest level of the tree that a retrained model values (a number, or 'points').",
 )
 @click.option(
+    "--weights",
+    type=click.Choice(["fixed", "likelihood"]),
+    default="fixed",
+    show_default=True,
+    help="Weights of a sum: as given, or learned from the labels of the trusted rows.",
+)
+@click.option(
     "--contrast",
     type=float,
     default=0.1,
@@ -186,6 +193,7 @@ def value(
     save: Path | None,
     utility: str,
     resolution: str | None,
+    weights: str,
     contrast: float,
     permutations: int,
     tol: float | None,
@@ -238,6 +246,7 @@ def value(
     model = HCDV(
         encoder=_names(encoder),
         utility=_utility(utility, resolution),
+        weights=weights,
         contrast=contrast,
         n_permutations=permutations,
         tol=_stopping(tol, seconds),

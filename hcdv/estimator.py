@@ -41,6 +41,7 @@ from hcdv.encoder import Contrastive, Encoder, Spaces, make_encoder, parse_encod
 from hcdv.engine import Threads, single_threaded_blas
 from hcdv.game import Game
 from hcdv.games import (
+    LIKELIHOOD,
     MAX_WEIGHT,
     CoalitionCache,
     DispersionGame,
@@ -52,6 +53,7 @@ from hcdv.games import (
     Utility,
     UtilityPlan,
     plan_utility,
+    with_likeliest_weights,
 )
 from hcdv.games.dispersion import inverse_lengths
 from hcdv.games.on_device import device_game
@@ -89,6 +91,12 @@ class HCDV(BaseEstimator):
     validation_weight : float
         What the confidence in the validation rows' labels weighs beside the training rows' confidence in
         each other's (kernel and forest).  Validation rows vote on the training rows in any case.
+    weights : {"fixed", "likelihood"}
+        Where the weights of M's terms come from.  ``"likelihood"`` shares their sum out anew among kernel,
+        forest, fit and evidence, in all spaces, so that the validation rows' labels are likeliest under the
+        product of what these predict.  Without validation rows, or with ``validation_weight=0``, the training
+        rows predict each other, except in learned spaces, which have seen their labels.  The kernel's width in
+        the first space is the one under which training rows predict each other best (docs/encoder.md).
     contrast : float
         Weight of the cross-label dispersion (lambda of the paper); 0 leaves it out.
     dispersion : {"centred", "normalised", "sum"}
@@ -142,6 +150,8 @@ class HCDV(BaseEstimator):
     neighbour_recall_ : float or None
         Share of the true nearest neighbours that the kernel utility works with: 1 up to 20,000 rows, where
         the search is exact, else measured on 1,000 rows; None without that utility.
+    kernel_widths_ : dict of str to float
+        Width of the kernel by part, in units of the usual one.  The weights are ``result_.weights``.
 
     Examples
     --------
@@ -160,6 +170,7 @@ class HCDV(BaseEstimator):
         encoder: Any = "auto",
         utility: Any = "auto",
         validation_weight: float = 0.03,
+        weights: str = "fixed",
         contrast: float = 0.1,
         dispersion: str = "centred",
         allocation: Any = "winter",
@@ -179,6 +190,7 @@ class HCDV(BaseEstimator):
         self.encoder = encoder
         self.utility = utility
         self.validation_weight = validation_weight
+        self.weights = weights
         self.contrast = contrast
         self.dispersion = dispersion
         self.allocation = allocation
@@ -263,6 +275,7 @@ class HCDV(BaseEstimator):
                     self.utility,
                     is_mixed=encoder.is_mixed,
                     validation_weight=self.validation_weight,
+                    weights=self.weights,
                     spaces=encoder.others,
                 )
                 # ... and for models in torch, where the rows are no numbers as given.
@@ -410,6 +423,8 @@ class HCDV(BaseEstimator):
         self.hierarchy_ = tree
         self.seconds_ = seconds
         self.neighbour_recall_ = getattr(games.get("kernel"), "recall", None)
+        widths = {name: getattr(game, "kernel_width", None) for name, game in games.items()}
+        self.kernel_widths_ = {name: width for name, width in widths.items() if width is not None}
         self.result_ = result
         self.values_ = result.values
         return self
@@ -443,7 +458,7 @@ class HCDV(BaseEstimator):
         check_choice(self.device, "device", DEVICES)
         check_int(self.n_permutations, "n_permutations", 2)
         check_int(self.verbose, "verbose", 0)
-        plan_utility(self.utility, is_mixed=False)
+        plan_utility(self.utility, is_mixed=False, weights=self.weights)
         if self.device == "cuda":
             resolve_device(self.device)
         for path, name in ((self.cache, "cache"), (self.checkpoint, "checkpoint")):
@@ -495,6 +510,8 @@ class HCDV(BaseEstimator):
             )
             for term in plan.terms
         }
+        if self.weights == LIKELIHOOD:
+            plan = with_likeliest_weights(plan, games, rows)
         weights = dict(zip(plan.names, plan.weights, strict=True))
         if self.contrast:
             games["contrast"] = DispersionGame(
@@ -721,6 +738,7 @@ def _rows(
             name: (space[given.order], None if spaces_val is None else spaces_val.others[name])
             for name, space in spaces.others.items()
         },
+        is_learned=spaces.is_learned,
     )
 
 

@@ -24,6 +24,9 @@ ROOT = Path(__file__).parents[1]
         ("bounds", []),
         ("cuda", ["--cases", "games", "nodes"]),
         ("encoder", []),
+        ("encoding", []),
+        ("affinity", []),
+        ("outliers", []),
     ],
 )
 def test_fast_profile_runs(module, options, tmp_path):

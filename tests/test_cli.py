@@ -274,6 +274,20 @@ def test_a_resolution_that_makes_no_sense(iris, tmp_path, utility, resolution, s
     assert sentence in answer.output
 
 
+def test_weights_are_learned_where_asked(iris, tmp_path):
+    common = ["value", iris, "--label", "species", "--id", "flower", "--quiet", "--permutations", 4]
+    weights = {}
+    for kind in ("fixed", "likelihood"):
+        saved = tmp_path / f"{kind}.hcdv"
+        answer = call(*common, "--weights", kind, "--out", tmp_path / "v.csv", "--save", saved)
+        assert answer.exit_code == 0, answer.output
+        weights[kind] = ValuationResult.load(saved).weights
+    assert weights["fixed"]["kernel"] == weights["fixed"]["fit"] == 1.0
+    assert weights["likelihood"]["kernel"] != 1.0
+    assert weights["likelihood"]["kernel"] + weights["likelihood"]["fit"] == pytest.approx(2.0)
+    assert call(*common, "--weights", "equal", "--out", tmp_path / "v.csv").exit_code == 2
+
+
 def test_encoder_and_device(iris, tmp_path):
     torch = pytest.importorskip("torch")
     common = ["value", iris, "--label", "species", "--id", "flower", "--quiet", "--permutations", 4]

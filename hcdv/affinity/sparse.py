@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
@@ -50,6 +50,8 @@ class Affinity:
         Share of the true nearest rows that the search found, on sampled voters; 1 where it is exact.
     bandwidth : float64 [n_voters] or None
         The width of each voter's kernel, where there is one.
+    width : float
+        It in units of the usual one.
     """
 
     indptr: NDArray[np.int64]
@@ -58,6 +60,7 @@ class Affinity:
     n_voters: int
     recall: float = 1.0
     bandwidth: NDArray[np.float64] | None = None
+    width: float = 1.0
 
     @property
     def n_sources(self) -> int:
@@ -76,6 +79,17 @@ class Affinity:
             piece = slice(first, first + PIECE)
             totals += np.bincount(self.indices[piece], self.weights[piece], self.n_voters)
         return totals
+
+    def widened(self, factor: float) -> Affinity:
+        """Under a Gaussian kernel ``factor`` times as wide, on the same rows: w to the power 1 / factor^2.
+
+        What is 0 in float32 stays 0: rows more than 6 bandwidths away.
+        """
+        if factor == 1.0:
+            return self
+        bandwidth = None if self.bandwidth is None else self.bandwidth * factor
+        weights = self.weights ** np.float32(factor**-2.0)
+        return replace(self, weights=weights, bandwidth=bandwidth, width=self.width * factor)
 
     def to_scipy(self) -> csr_array:
         """The matrix [n_sources, n_voters] for scipy."""

@@ -121,6 +121,7 @@ def setting_of(model: Any, X: Any, y: ArrayLike, X_val: Any, y_val: ArrayLike | 
         model.utility,
         is_mixed=model.encoder_.is_mixed,
         validation_weight=model.validation_weight,
+        weights=model.weights,
         spaces=model.encoder_.others,
     )
     games: dict[str, Game] = {}
@@ -219,6 +220,10 @@ class _Recorded:
     @property
     def needs_torch(self) -> bool:
         return bool(getattr(self.utility, "needs_torch", False))
+
+    @property
+    def space(self) -> str | None:
+        return getattr(self.utility, "space", None)
 
     def game(
         self, rows: TrainingRows, *, seed: int, threads: Threads, device: str,

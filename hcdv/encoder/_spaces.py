@@ -21,12 +21,15 @@ class Spaces(NamedTuple):
         One column per feature, for trees, which want the columns unmixed. The same array as
         ``vote`` where both agree, and wherever the columns were not asked for.
     others : dict of str to float32 [n, d']
-        Further spaces to vote in, by name.
+        Further spaces to vote in, by name; all learned from labels.
+    is_learned : bool
+        Whether ``vote`` was learned from the training rows' labels, so that these predict each other too well.
     """
 
     vote: NDArray[np.float32]
     columns: NDArray[np.float32]
     others: Mapping[str, NDArray[np.float32]] = MappingProxyType({})
+    is_learned: bool = False
 
 
 class Encoder(Protocol):

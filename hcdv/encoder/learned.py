@@ -102,4 +102,4 @@ class LearnedEncoder(ABC):
     def _with(self, spaces: Spaces, learned: NDArray[np.float32]) -> Spaces:
         if self.beside:
             return spaces._replace(others={**spaces.others, self.name: learned})
-        return spaces._replace(vote=learned)
+        return spaces._replace(vote=learned, is_learned=True)

@@ -1,10 +1,11 @@
 """Games over training rows: what a coalition of rows is worth."""
 
 from hcdv._errors import UtilityError
-from hcdv.games.catalog import MAX_WEIGHT, NAMES, UtilityPlan, plan_utility
+from hcdv.games.catalog import LIKELIHOOD, MAX_WEIGHT, NAMES, UtilityPlan, plan_utility
 from hcdv.games.dispersion import DispersionGame, normalised_dispersion
 from hcdv.games.evidence import EvidenceGame
 from hcdv.games.fidelity import MultiFidelity
+from hcdv.games.learning import with_likeliest_weights
 from hcdv.games.named import KNN, Evidence, Fit, Forest, Kernel, Ridge
 from hcdv.games.retrained import (
     CoalitionCache,
@@ -21,6 +22,7 @@ from hcdv.games.vote import Electorate, VoteGame
 
 __all__ = [
     "KNN",
+    "LIKELIHOOD",
     "MAX_WEIGHT",
     "NAMES",
     "CoalitionCache",
@@ -47,4 +49,5 @@ __all__ = [
     "VoteGame",
     "normalised_dispersion",
     "plan_utility",
+    "with_likeliest_weights",
 ]

@@ -9,9 +9,9 @@ from typing import Any
 from sklearn.base import BaseEstimator
 
 from hcdv._torch_kind import is_module
-from hcdv._validation import check_number
+from hcdv._validation import check_choice, check_number
 from hcdv.games.fidelity import POINTS, MultiFidelity
-from hcdv.games.named import KNN, Evidence, Fit, Forest, InSpace, Kernel, Ridge
+from hcdv.games.named import KNN, LIKELIHOOD, Evidence, Fit, Forest, InSpace, Kernel, Ridge
 from hcdv.games.retrained import Estimator, Function, Logistic, Module
 from hcdv.games.rows import TrainingRows
 from hcdv.games.utility import Utility
@@ -27,6 +27,9 @@ AUTO_ON_MIXED = {"forest": 2.0, "fit": 1.0}
 
 # What a game weighs in a further space of the encoder's, beside the same in the first one (docs/encoder.md).
 SPACE_WEIGHT = 0.5
+# Where a sum's weights come from: set by hand, or learned from labels known to be right.
+FIXED = "fixed"
+WEIGHTS = (FIXED, LIKELIHOOD)
 # The utilities that live in a space.
 _SPATIAL = (Kernel, Fit, Evidence, KNN, Ridge)
 
@@ -133,7 +136,12 @@ class UtilityPlan:
 
 
 def plan_utility(
-    utility: Any, *, is_mixed: bool, validation_weight: float = 0.03, spaces: Sequence[str] = ()
+    utility: Any,
+    *,
+    is_mixed: bool,
+    validation_weight: float = 0.03,
+    weights: str = FIXED,
+    spaces: Sequence[str] = (),
 ) -> UtilityPlan:
     """What a ``utility`` argument means.
 
@@ -147,6 +155,8 @@ def plan_utility(
         Whether the input is a table with columns of several kinds.
     validation_weight : float
         Of the votes on validation rows, for kernel and forest.
+    weights : {"fixed", "likelihood"}
+        ``"likelihood"``: a kernel asked for by name chooses its own width.
     spaces : sequence of str
         Further spaces of the encoder's.  ``"auto"`` adds kernel + fit in each, at half the weight; otherwise
         the terms that live in a space are played there too, at half their weight.
@@ -156,32 +166,35 @@ def plan_utility(
     ValueError, TypeError
         One sentence that names what came and what was wanted.
     """
+    check_choice(weights, "weights", WEIGHTS)
+    width = LIKELIHOOD if weights == LIKELIHOOD else 1.0
     if isinstance(utility, MultiFidelity):
-        upper = _terms(utility.upper, is_mixed, validation_weight, spaces)
-        lower = _terms(utility.lower, is_mixed, validation_weight, spaces)
+        upper = _terms(utility.upper, is_mixed, validation_weight, width, spaces)
+        lower = _terms(utility.lower, is_mixed, validation_weight, width, spaces)
         _check_distinct([*upper, *lower])
         below = [replace(term, shares_below=True) for term in lower]
         return UtilityPlan((*upper, *below), utility.resolution)
-    terms = _terms(utility, is_mixed, validation_weight, spaces)
+    terms = _terms(utility, is_mixed, validation_weight, width, spaces)
     if len(terms) == 1 and terms[0].name not in _CHEAP:
         # A model alone: the usual sum shares its nodes out.
         return plan_utility(
             MultiFidelity(terms[0].utility),
             is_mixed=is_mixed,
             validation_weight=validation_weight,
+            weights=weights,
             spaces=spaces,
         )
     return UtilityPlan(terms)
 
 
 def _terms(
-    utility: Any, is_mixed: bool, validation_weight: float, spaces: Sequence[str]
+    utility: Any, is_mixed: bool, validation_weight: float, width: float | str, spaces: Sequence[str]
 ) -> tuple[WeightedUtility, ...]:
     """The terms asked for, and those in further spaces."""
-    terms = _terms_given(utility, is_mixed, validation_weight)
+    terms = _terms_given(utility, is_mixed, validation_weight, width)
     copied = terms
     if isinstance(utility, str) and utility == "auto":
-        copied = _terms_given(utility, False, validation_weight)
+        copied = _terms_given(utility, False, validation_weight, width)
     elsewhere = [
         replace(term, utility=InSpace(term.utility, space), weight=SPACE_WEIGHT * term.weight)
         for space in spaces
@@ -192,10 +205,10 @@ def _terms(
 
 
 def _terms_given(
-    utility: Any, is_mixed: bool, validation_weight: float
+    utility: Any, is_mixed: bool, validation_weight: float, width: float | str
 ) -> tuple[WeightedUtility, ...]:
     def one(item: Any, weight: float = 1.0) -> WeightedUtility:
-        return WeightedUtility(_utility(item, validation_weight), weight)
+        return WeightedUtility(_utility(item, validation_weight, width), weight)
 
     if isinstance(utility, str) and utility == "auto":
         chosen = AUTO_ON_MIXED if is_mixed else AUTO
@@ -221,13 +234,15 @@ def _terms_given(
     return tuple(terms)
 
 
-def _utility(item: Any, validation_weight: float) -> Utility:
+def _utility(item: Any, validation_weight: float, width: float | str) -> Utility:
     """The utility behind a name, a utility object, a model or a callable."""
     if isinstance(item, str):
         if item not in _BY_NAME:
             raise ValueError(f"utility must be 'auto' or made of {', '.join(NAMES)}, got {item!r}.")
-        if item in ("kernel", "forest"):
-            return _BY_NAME[item](validation_weight=validation_weight)  # type: ignore[call-arg]
+        if item == Kernel.name:
+            return Kernel(validation_weight, width)
+        if item == Forest.name:
+            return Forest(validation_weight)
         return _BY_NAME[item]()
     if isinstance(item, Utility):
         return item

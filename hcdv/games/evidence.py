@@ -19,9 +19,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import log_softmax
 
 from hcdv._kernels.evidence import evidence_chain
 from hcdv.game import Indices, Values, coalitions_from_states, stops_by_chain
+
+# Rows whose statistics are taken at a time, in float64.
+ROWS_AT_ONCE = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,8 @@ class EvidenceGame:
         s2, the variance of the noise on the one-hot targets.
     leverage : bool
         True: the log marginal likelihood (without its constant). False: its fit alone.
+    X_val : float [n_val, d], optional
+        Validation rows, which the game only predicts and never values.
     """
 
     def __init__(
@@ -62,10 +68,12 @@ class EvidenceGame:
         *,
         noise: float = 0.25,
         leverage: bool = True,
+        X_val: NDArray[Any] | None = None,
     ) -> None:
         self.n_points = len(labels)
         self.v_empty = 0.0
         self.X = X
+        self.X_val = X_val
         self.labels = labels
         self.n_classes = n_classes
         self.noise = noise
@@ -105,6 +113,7 @@ class EvidenceGame:
         """
         game = copy(self)
         game.n_points = len(members)
+        game.X_val = None  # in other coordinates, perhaps, and no part predicts
         game.X, game.labels = self.X[members], self.labels[members]
         if len(members) < self.X.shape[1]:
             rows = game.X / np.sqrt(self.precisions[:-1])
@@ -112,6 +121,41 @@ class EvidenceGame:
             game.X = np.ascontiguousarray(triangle.T)
             game.precisions = np.append(np.ones(len(members)), self.precisions[-1])
         return game
+
+    def predict_validation(self, asked: Indices) -> NDArray[np.float64]:
+        """Log probability of each class at some validation rows after all rows, float64 [m, n_classes].
+
+        The labels' Gaussian likelihood, normalised over the classes: e is the error of the prediction, and
+        log p = -|e|^2 / (2 s2 (1 + q)) up to a constant of the row.
+        """
+        if self.X_val is None:
+            raise ValueError("the game has no validation rows to predict.")
+        means, leverage = self._predicted(self.X_val[asked])
+        scores: NDArray[np.float64] = log_softmax(means / (self.noise * (1.0 + leverage))[:, None], axis=1)
+        return scores
+
+    def predict_left_out(self, points: Indices) -> NDArray[np.float64]:
+        """Log probability of each class at some points, each after all rows but itself, [m, n_classes].
+
+        With h = q of the row after all rows and m its prediction, the row left out has the error
+        (t - m) / (1 - h) and 1 + q = 1 / (1 - h): log p(c) = (m_c - h t_c) / s2 up to a constant.
+        """
+        means, leverage = self._predicted(self.X[points])
+        targets = np.full(means.shape, -1.0 / self.n_classes)
+        targets[np.arange(len(points)), self.labels[points]] += 1.0
+        scores: NDArray[np.float64] = log_softmax(
+            (means - leverage[:, None] * targets) / self.noise, axis=1
+        )
+        return scores
+
+    def _predicted(self, X: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Predicted targets [m, C] at rows [m, d] after all rows, and their leverages [m]."""
+        state = self.state(np.empty(0, np.int64))
+        for first in range(0, self.n_points, ROWS_AT_ONCE):
+            state += self.state(np.arange(first, min(first + ROWS_AT_ONCE, self.n_points)))
+        _, covariance, coefficients = self._posterior(state)
+        rows = np.column_stack([X, np.ones(len(X))]).astype(np.float64)
+        return rows @ coefficients.T, np.einsum("ij,ij->i", rows @ covariance, rows)
 
     def _posterior(
         self, state: EvidenceState

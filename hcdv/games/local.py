@@ -13,6 +13,7 @@ from hcdv.affinity import (
     trusted_kernel_votes,
 )
 from hcdv.engine import Threads
+from hcdv.games.likelihood import Ballots, likeliest_width, voters_asked
 from hcdv.games.rows import TrainingRows
 from hcdv.games.vote import Electorate, VoteGame
 
@@ -26,8 +27,14 @@ LARGE, NEIGHBOURS_IF_LARGE = 200_000, 32
 FOREST_PRIOR = 0.125
 
 
-def kernel_game(rows: TrainingRows, *, validation_weight: float, threads: Threads) -> VoteGame:
-    """Coherence under a Gaussian kernel over the nearest rows, w = exp(-2 d^2 / h^2)."""
+def kernel_game(
+    rows: TrainingRows, *, validation_weight: float, width: float | None = 1.0, threads: Threads
+) -> VoteGame:
+    """Coherence under a Gaussian kernel over the nearest rows, w = exp(-2 d^2 / h^2).
+
+    h is ``width`` times a voter's distance to its tenth neighbour.  None chooses the width under which the
+    rows' own labels are likeliest when none votes on itself; in a space learned from them, the usual one.
+    """
     q = NEIGHBOURS if rows.n_points <= LARGE else NEIGHBOURS_IF_LARGE
     trusted = heard = None
     # The validation rows first: while they are searched for, the large affinity is not there yet.
@@ -36,12 +43,22 @@ def kernel_game(rows: TrainingRows, *, validation_weight: float, threads: Thread
             rows.X, rows.X_val, n_neighbors=q, blocks=rows.levels, threads=threads
         )
     affinity = kernel_affinity(rows.X, n_neighbors=q, blocks=rows.levels, threads=threads)
+    if width is None:
+        width = 1.0 if rows.is_learned else _likeliest_width(rows, affinity)
+    affinity = affinity.widened(width)
+    heard = None if heard is None else heard.widened(width)
     if rows.X_val is not None and rows.labels_val is not None and affinity.bandwidth is not None:
         trusted = trusted_kernel_votes(
             rows.X, rows.labels, affinity.bandwidth, rows.X_val, rows.labels_val, rows.n_classes,
             threads,
         )  # fmt: skip
     return _vote_game(rows, affinity, heard, trusted, KERNEL_PRIOR, validation_weight)
+
+
+def _likeliest_width(rows: TrainingRows, affinity: Affinity) -> float:
+    asked = voters_asked(rows.n_points, rows.n_classes)
+    ballots = Ballots.of(affinity, rows.labels, asked, rows.n_classes)
+    return likeliest_width(ballots, rows.labels[asked], KERNEL_PRIOR)
 
 
 def forest_game(

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 FIT_NOISE = 0.5
 # On rows of unit variance: below, updates along a chain lose their digits; above, all coefficients are 0.
 SMALLEST_PENALTY, LARGEST_PENALTY = 1e-6, 1e12
+# Of a kernel: below, few votes weigh anything; above, they are cut off where they still do.
+SMALLEST_WIDTH, LARGEST_WIDTH = 0.25, 4.0
+# What asks for a choice by it.
+LIKELIHOOD = "likelihood"
 
 
 class _Named:
@@ -33,16 +37,32 @@ class _Named:
 
 @dataclass(frozen=True)
 class Kernel(_Named):
-    """Coherence among near rows; ``validation_weight`` is w of :mod:`hcdv.games.vote`."""
+    """Coherence among near rows.
+
+    Attributes
+    ----------
+    validation_weight : float
+        w of :mod:`hcdv.games.vote`.
+    width : float in [1/4, 4] or "likelihood"
+        Of the kernel, in units of the usual one, a voter's distance to its tenth neighbour;
+        ``"likelihood"`` chooses the one of 1/2, .71, 1, 1.41 and 2 under which the rows foretell each
+        other's labels best (:func:`hcdv.games.likelihood.likeliest_width`); in a space learned from them, 1.
+    """
 
     validation_weight: float = 0.03
+    width: float | str = 1.0
     name: ClassVar[str] = "kernel"
+
+    def __post_init__(self) -> None:
+        if self.width != LIKELIHOOD:
+            check_number(self.width, "width", SMALLEST_WIDTH, LARGEST_WIDTH)
 
     def game(
         self, rows: TrainingRows, *, seed: int, threads: Threads, device: str,
         cache: CoalitionCache | None = None,
     ) -> Game:  # fmt: skip
-        return kernel_game(rows, validation_weight=self.validation_weight, threads=threads)
+        width = None if isinstance(self.width, str) else self.width
+        return kernel_game(rows, validation_weight=self.validation_weight, width=width, threads=threads)
 
 
 @dataclass(frozen=True)
@@ -71,7 +91,9 @@ class Fit(_Named):
         self, rows: TrainingRows, *, seed: int, threads: Threads, device: str,
         cache: CoalitionCache | None = None,
     ) -> Game:  # fmt: skip
-        return EvidenceGame(rows.X, rows.labels, rows.n_classes, noise=FIT_NOISE, leverage=False)
+        return EvidenceGame(
+            rows.X, rows.labels, rows.n_classes, noise=FIT_NOISE, leverage=False, X_val=rows.X_val
+        )
 
 
 @dataclass(frozen=True)
@@ -84,7 +106,7 @@ class Evidence(_Named):
         self, rows: TrainingRows, *, seed: int, threads: Threads, device: str,
         cache: CoalitionCache | None = None,
     ) -> Game:  # fmt: skip
-        return EvidenceGame(rows.X, rows.labels, rows.n_classes)
+        return EvidenceGame(rows.X, rows.labels, rows.n_classes, X_val=rows.X_val)
 
 
 @dataclass(frozen=True)

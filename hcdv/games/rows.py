@@ -67,7 +67,9 @@ class TrainingRows:
     given : GivenRows or None
         The rows before any encoding, for utilities that retrain a model.
     others : mapping of str to (float32 [n, d'], float32 [n_val, d'] or None)
-        Further spaces to vote in, by name: rows and validation rows.
+        Further spaces to vote in, by name: rows and validation rows; all learned from labels.
+    is_learned : bool
+        Whether X is a space that was learned from these labels: in it rows predict each other too well.
     """
 
     X: NDArray[Any]
@@ -80,6 +82,7 @@ class TrainingRows:
     columns_val: NDArray[Any] | None = None
     given: GivenRows | None = None
     others: Mapping[str, tuple[NDArray[Any], NDArray[Any] | None]] = field(default_factory=dict)
+    is_learned: bool = False
 
     @property
     def n_points(self) -> int:
@@ -88,4 +91,4 @@ class TrainingRows:
     def in_space(self, name: str) -> TrainingRows:
         """The same rows with another vote space."""
         X, X_val = self.others[name]
-        return replace(self, X=X, X_val=X_val)
+        return replace(self, X=X, X_val=X_val, is_learned=True)

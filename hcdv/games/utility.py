@@ -22,6 +22,8 @@ class Utility(Protocol):
         Of the part in results.
     needs_torch : bool, optional
         Whether it wants ``rows.given.features`` and a device; False where there is no such attribute.
+    space : str, optional
+        The further space that it is played in; no such attribute, or None, for the first one.
     """
 
     @property

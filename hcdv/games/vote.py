@@ -51,11 +51,14 @@ class Electorate:
     labels : int64 [n_voters]
     heard : float64 [n_voters, 2]
         Matching and all votes heard before any row of S speaks: the prior, and trusted rows.
+    prior_share : float
+        What the prior weighs, as a share of all the votes that the n rows can cast on a voter.
     """
 
     affinity: Affinity
     labels: NDArray[np.int64]
     heard: NDArray[np.float64]
+    prior_share: float
 
     @classmethod
     def of(
@@ -73,7 +76,7 @@ class Electorate:
         """
         prior = np.maximum(prior_share * affinity.voter_totals(), SMALLEST_PRIOR)
         heard = np.column_stack([prior / n_classes, prior])
-        return cls(affinity, labels, heard if trusted is None else heard + trusted)
+        return cls(affinity, labels, heard if trusted is None else heard + trusted, prior_share)
 
     def silence(self) -> NDArray[np.float64]:
         return np.zeros((len(self.labels), 4))
@@ -87,7 +90,7 @@ class Electorate:
         self, votes: _Votes, voters: Indices, labels: NDArray[np.int64]
     ) -> Electorate:
         """Only ``voters``, who hear only ``votes``, beside what they had heard beforehand."""
-        return Electorate(votes.on(voters), labels, self.heard[voters])
+        return Electorate(votes.on(voters), labels, self.heard[voters], self.prior_share)
 
 
 @dataclass(frozen=True)
@@ -164,6 +167,12 @@ class VoteGame:
     def recall(self) -> float:
         """Share of the true neighbours that the search for the affinity found; 1 where it is exact."""
         return self.rows.affinity.recall
+
+    @property
+    def kernel_width(self) -> float | None:
+        """Width of the kernel in units of the usual one; None where the weights are no kernel's."""
+        affinity = self.rows.affinity
+        return None if affinity.bandwidth is None else affinity.width
 
     def state(self, members: Indices) -> VoteState:
         state = self._silence()

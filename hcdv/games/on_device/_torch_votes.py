@@ -25,6 +25,7 @@ class DeviceVotes(DeviceGame):
     def __init__(self, game: VoteGame, device: str, dtype: str) -> None:
         super().__init__(game, device)
         self.recall = game.recall
+        self.kernel_width = game.kernel_width
         self._rows = _Voters(self, game, game.rows, getattr(torch, dtype), are_rows=True)
         self._validation = None
         if game.validation is not None:
