@@ -131,10 +131,11 @@ def demo(folder: Path, seed: int) -> None:
 )
 @click.option(
     "--weights",
-    type=click.Choice(["fixed", "likelihood"]),
-    default="fixed",
+    type=click.Choice(["auto", "fixed", "likelihood"]),
+    default="auto",
     show_default=True,
-    help="Weights of a sum: as given, or learned from the labels of the trusted rows.",
+    help="Weights of a sum: as given, or learned from the labels of the trusted rows (auto: learned for "
+    "--utility auto).",
 )
 @click.option(
     "--contrast",

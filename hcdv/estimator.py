@@ -41,7 +41,6 @@ from hcdv.encoder import Contrastive, Encoder, Spaces, make_encoder, parse_encod
 from hcdv.engine import Threads, single_threaded_blas
 from hcdv.game import Game
 from hcdv.games import (
-    LIKELIHOOD,
     MAX_WEIGHT,
     CoalitionCache,
     DispersionGame,
@@ -91,12 +90,13 @@ class HCDV(BaseEstimator):
     validation_weight : float
         What the confidence in the validation rows' labels weighs beside the training rows' confidence in
         each other's (kernel and forest).  Validation rows vote on the training rows in any case.
-    weights : {"fixed", "likelihood"}
+    weights : {"auto", "fixed", "likelihood"}
         Where the weights of M's terms come from.  ``"likelihood"`` shares their sum out anew among kernel,
         forest, fit and evidence, in all spaces, so that the validation rows' labels are likeliest under the
         product of what these predict.  Without validation rows, or with ``validation_weight=0``, the training
         rows predict each other, except in learned spaces, which have seen their labels.  The kernel's width in
-        the first space is the one under which training rows predict each other best (docs/encoder.md).
+        the first space is the one under which training rows predict each other best.  ``"auto"`` does so for
+        ``utility="auto"`` and leaves sums that you name as they are (docs/method.md).
     contrast : float
         Weight of the cross-label dispersion (lambda of the paper); 0 leaves it out.
     dispersion : {"centred", "normalised", "sum"}
@@ -170,7 +170,7 @@ class HCDV(BaseEstimator):
         encoder: Any = "auto",
         utility: Any = "auto",
         validation_weight: float = 0.03,
-        weights: str = "fixed",
+        weights: str = "auto",
         contrast: float = 0.1,
         dispersion: str = "centred",
         allocation: Any = "winter",
@@ -510,8 +510,7 @@ class HCDV(BaseEstimator):
             )
             for term in plan.terms
         }
-        if self.weights == LIKELIHOOD:
-            plan = with_likeliest_weights(plan, games, rows)
+        plan = with_likeliest_weights(plan, games, rows)
         weights = dict(zip(plan.names, plan.weights, strict=True))
         if self.contrast:
             games["contrast"] = DispersionGame(

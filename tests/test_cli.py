@@ -277,14 +277,14 @@ def test_a_resolution_that_makes_no_sense(iris, tmp_path, utility, resolution, s
 def test_weights_are_learned_where_asked(iris, tmp_path):
     common = ["value", iris, "--label", "species", "--id", "flower", "--quiet", "--permutations", 4]
     weights = {}
-    for kind in ("fixed", "likelihood"):
+    for kind in ("fixed", "auto"):
         saved = tmp_path / f"{kind}.hcdv"
         answer = call(*common, "--weights", kind, "--out", tmp_path / "v.csv", "--save", saved)
         assert answer.exit_code == 0, answer.output
         weights[kind] = ValuationResult.load(saved).weights
     assert weights["fixed"]["kernel"] == weights["fixed"]["fit"] == 1.0
-    assert weights["likelihood"]["kernel"] != 1.0
-    assert weights["likelihood"]["kernel"] + weights["likelihood"]["fit"] == pytest.approx(2.0)
+    assert weights["auto"]["kernel"] != 1.0
+    assert weights["auto"]["kernel"] + weights["auto"]["fit"] == pytest.approx(2.0)
     assert call(*common, "--weights", "equal", "--out", tmp_path / "v.csv").exit_code == 2
 
 

@@ -18,6 +18,7 @@ from hcdv.diagnostics.bounds import tiling
 from hcdv.engine import Threads
 from hcdv.game import Game, Values
 from hcdv.games import DispersionGame, MultiFidelity, TrainingRows, Utility, UtilityPlan, plan_utility
+from hcdv.games.catalog import FIXED
 from hcdv.games.retrained.cache import CoalitionCache
 from hcdv.hierarchy import Hierarchy
 from hcdv.result import ValuationResult
@@ -128,7 +129,8 @@ def setting_of(model: Any, X: Any, y: ArrayLike, X_val: Any, y_val: ArrayLike | 
     rows: list[TrainingRows] = []
     again = refit(
         model, X, y, X_val, y_val,
-        tree=model.hierarchy_, utility=_recorded(plan, games, rows), n_permutations=2,
+        tree=model.hierarchy_, utility=_recorded(plan, result.weights, games, rows), n_permutations=2,
+        weights=FIXED,
     )  # fmt: skip
     total, total_again = (r.v_full - r.v_empty for r in (result, again))
     if abs(total_again - total) > SAME_TOTAL * abs(total):
@@ -171,10 +173,11 @@ def refit(
     tree: Hierarchy,
     utility: Any,
     n_permutations: int,
+    **settings: Any,
 ) -> ValuationResult:
     """Result of a clone on ``tree``; what the model's own fit has warned of is not said again."""
     again = clone(model).set_params(
-        utility=utility, n_permutations=n_permutations, tol=None, checkpoint=None, verbose=0
+        utility=utility, n_permutations=n_permutations, tol=None, checkpoint=None, verbose=0, **settings
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
@@ -191,12 +194,14 @@ def check_model(model: Any) -> None:
         raise NotFittedError("model must be fitted before it can be diagnosed; call fit first.")
 
 
-def _recorded(plan: UtilityPlan, games: dict[str, Game], rows: list[TrainingRows]) -> Any:
-    """The plan as a ``utility`` argument whose games end up in ``games``."""
+def _recorded(
+    plan: UtilityPlan, weights: Mapping[str, float], games: dict[str, Game], rows: list[TrainingRows]
+) -> Any:
+    """The plan under the weights that it came to, as a ``utility`` argument whose games end up in ``games``."""
 
     def terms(shares_below: bool) -> list[tuple[Utility, float]]:
         return [
-            (_Recorded(term.utility, games, rows), term.weight)
+            (_Recorded(term.utility, games, rows), weights.get(term.name, term.weight))
             for term in plan.terms
             if term.shares_below is shares_below
         ]
@@ -220,10 +225,6 @@ class _Recorded:
     @property
     def needs_torch(self) -> bool:
         return bool(getattr(self.utility, "needs_torch", False))
-
-    @property
-    def space(self) -> str | None:
-        return getattr(self.utility, "space", None)
 
     def game(
         self, rows: TrainingRows, *, seed: int, threads: Threads, device: str,

@@ -1,7 +1,7 @@
 """Games over training rows: what a coalition of rows is worth."""
 
 from hcdv._errors import UtilityError
-from hcdv.games.catalog import LIKELIHOOD, MAX_WEIGHT, NAMES, UtilityPlan, plan_utility
+from hcdv.games.catalog import MAX_WEIGHT, NAMES, UtilityPlan, plan_utility
 from hcdv.games.dispersion import DispersionGame, normalised_dispersion
 from hcdv.games.evidence import EvidenceGame
 from hcdv.games.fidelity import MultiFidelity
@@ -22,7 +22,6 @@ from hcdv.games.vote import Electorate, VoteGame
 
 __all__ = [
     "KNN",
-    "LIKELIHOOD",
     "MAX_WEIGHT",
     "NAMES",
     "CoalitionCache",

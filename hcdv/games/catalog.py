@@ -27,9 +27,9 @@ AUTO_ON_MIXED = {"forest": 2.0, "fit": 1.0}
 
 # What a game weighs in a further space of the encoder's, beside the same in the first one (docs/encoder.md).
 SPACE_WEIGHT = 0.5
-# Where a sum's weights come from: set by hand, or learned from labels known to be right.
-FIXED = "fixed"
-WEIGHTS = (FIXED, LIKELIHOOD)
+# Where a sum's weights come from: set by hand, learned from labels, or learned where the sum was not named.
+AUTOMATIC, FIXED = "auto", "fixed"
+WEIGHTS = (AUTOMATIC, FIXED, LIKELIHOOD)
 # The utilities that live in a space.
 _SPATIAL = (Kernel, Fit, Evidence, KNN, Ridge)
 
@@ -52,11 +52,14 @@ class WeightedUtility:
     weight : float
     shares_below : bool
         Whether it only shares out what costly ones give to the nodes above.
+    learns : bool
+        Whether its weight may be learned (:func:`hcdv.games.learning.with_likeliest_weights`).
     """
 
     utility: Utility
     weight: float
     shares_below: bool = False
+    learns: bool = False
 
     @property
     def name(self) -> str:
@@ -140,7 +143,7 @@ def plan_utility(
     *,
     is_mixed: bool,
     validation_weight: float = 0.03,
-    weights: str = FIXED,
+    weights: str = AUTOMATIC,
     spaces: Sequence[str] = (),
 ) -> UtilityPlan:
     """What a ``utility`` argument means.
@@ -155,8 +158,9 @@ def plan_utility(
         Whether the input is a table with columns of several kinds.
     validation_weight : float
         Of the votes on validation rows, for kernel and forest.
-    weights : {"fixed", "likelihood"}
-        ``"likelihood"``: a kernel asked for by name chooses its own width.
+    weights : {"auto", "fixed", "likelihood"}
+        Whether weights are learned, and the width of a kernel that is asked for by name; ``"auto"``: for the
+        terms that ``"auto"`` stands for.
     spaces : sequence of str
         Further spaces of the encoder's.  ``"auto"`` adds kernel + fit in each, at half the weight; otherwise
         the terms that live in a space are played there too, at half their weight.
@@ -167,14 +171,13 @@ def plan_utility(
         One sentence that names what came and what was wanted.
     """
     check_choice(weights, "weights", WEIGHTS)
-    width = LIKELIHOOD if weights == LIKELIHOOD else 1.0
     if isinstance(utility, MultiFidelity):
-        upper = _terms(utility.upper, is_mixed, validation_weight, width, spaces)
-        lower = _terms(utility.lower, is_mixed, validation_weight, width, spaces)
+        upper = _terms(utility.upper, is_mixed, validation_weight, weights, spaces)
+        lower = _terms(utility.lower, is_mixed, validation_weight, weights, spaces)
         _check_distinct([*upper, *lower])
         below = [replace(term, shares_below=True) for term in lower]
         return UtilityPlan((*upper, *below), utility.resolution)
-    terms = _terms(utility, is_mixed, validation_weight, width, spaces)
+    terms = _terms(utility, is_mixed, validation_weight, weights, spaces)
     if len(terms) == 1 and terms[0].name not in _CHEAP:
         # A model alone: the usual sum shares its nodes out.
         return plan_utility(
@@ -188,13 +191,13 @@ def plan_utility(
 
 
 def _terms(
-    utility: Any, is_mixed: bool, validation_weight: float, width: float | str, spaces: Sequence[str]
+    utility: Any, is_mixed: bool, validation_weight: float, weights: str, spaces: Sequence[str]
 ) -> tuple[WeightedUtility, ...]:
     """The terms asked for, and those in further spaces."""
-    terms = _terms_given(utility, is_mixed, validation_weight, width)
+    terms = _terms_given(utility, is_mixed, validation_weight, weights)
     copied = terms
     if isinstance(utility, str) and utility == "auto":
-        copied = _terms_given(utility, False, validation_weight, width)
+        copied = _terms_given(utility, False, validation_weight, weights)
     elsewhere = [
         replace(term, utility=InSpace(term.utility, space), weight=SPACE_WEIGHT * term.weight)
         for space in spaces
@@ -205,12 +208,16 @@ def _terms(
 
 
 def _terms_given(
-    utility: Any, is_mixed: bool, validation_weight: float, width: float | str
+    utility: Any, is_mixed: bool, validation_weight: float, weights: str
 ) -> tuple[WeightedUtility, ...]:
-    def one(item: Any, weight: float = 1.0) -> WeightedUtility:
-        return WeightedUtility(_utility(item, validation_weight, width), weight)
+    is_auto = isinstance(utility, str) and utility == "auto"
+    learns = weights == LIKELIHOOD or (weights == AUTOMATIC and is_auto)
+    width: float | str = LIKELIHOOD if learns else 1.0
 
-    if isinstance(utility, str) and utility == "auto":
+    def one(item: Any, weight: float = 1.0) -> WeightedUtility:
+        return WeightedUtility(_utility(item, validation_weight, width), weight, learns=learns)
+
+    if is_auto:
         chosen = AUTO_ON_MIXED if is_mixed else AUTO
         return tuple(one(name, weight) for name, weight in chosen.items())
     if isinstance(utility, str) or not isinstance(utility, Sequence):

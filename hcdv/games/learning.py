@@ -22,9 +22,9 @@ def with_likeliest_weights(
 ) -> UtilityPlan:
     """The plan with weights learned from the labels of the validation rows.
 
-    Kernel, forest, fit and evidence each predict labels, in whatever space; these terms share the sum of their
-    weights anew (:func:`hcdv.games.likelihood.likeliest_weights`), those that only share out below among
-    themselves.  All other terms, and weights that are not above 0, stay.
+    Kernel, forest, fit and evidence each predict labels, in whatever space.  Those of these terms that learn
+    share the sum of their weights anew (:func:`hcdv.games.likelihood.likeliest_weights`), those that only share
+    out below among themselves.  All other terms, and weights that are not above 0, stay.
 
     Where no validation rows are voted on, the training rows are predicted, each without its own label.  Terms
     in learned spaces stay then: these have seen the labels and would predict them too well.
@@ -51,7 +51,8 @@ def with_likeliest_weights(
         experts = [
             term.name
             for term in plan.terms
-            if term.shares_below == below
+            if term.learns
+            and term.shares_below == below
             and term.weight > 0
             and isinstance(games[term.name], (VoteGame, EvidenceGame))
             and (on_validation or not _in_learned_space(term, rows))

@@ -55,12 +55,12 @@ def test_same_seed_same_bits_for_any_number_of_threads():
 
 
 def test_games_are_played_in_both_spaces():
-    result = fit(BOTH).result_
+    result = fit(BOTH, weights="fixed").result_
     assert result.weights == {
         "kernel": 1.0, "fit": 1.0, "kernel_contrastive": 0.5, "fit_contrastive": 0.5, "contrast": 0.1
     }  # fmt: skip
     assert result.efficiency_gap < 1e-12
-    alone = fit("identity").result_
+    alone = fit("identity", weights="fixed").result_
     np.testing.assert_array_equal(result.parts["kernel"], alone.parts["kernel"])
     np.testing.assert_array_equal(
         result.reweight(kernel_contrastive=0.0, fit_contrastive=0.0).values, alone.values

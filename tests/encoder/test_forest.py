@@ -104,7 +104,7 @@ def test_three_spaces_and_an_embedding_first():
         spaces = encoder.fit_spaces(DATA.X, DATA.y, X_val=DATA.X_val, y_val=DATA.y_val)
         assert encoder.others == ("contrastive", "forest") == tuple(spaces.others)
         assert spaces.vote.shape[1] == (COLUMNS.shape[1] if first == "identity" else 5)
-    model = HCDV(encoder=["identity", "contrastive", "forest"], n_permutations=4, random_state=0)
+    model = HCDV(encoder=["identity", "contrastive", "forest"], weights="fixed", n_permutations=4)
     weights = model.fit(DATA.X, DATA.y, DATA.X_val, DATA.y_val).result_.weights
     assert {name: w for name, w in weights.items() if name.startswith("kernel")} == {
         "kernel": 1.0, "kernel_contrastive": 0.5, "kernel_forest": 0.5

@@ -12,7 +12,7 @@ from hcdv.datasets import flip_labels, make_synthetic
 from hcdv.diagnostics import diagnose
 from hcdv.encoder import Contrastive
 from hcdv.engine import Threads
-from hcdv.games import EvidenceGame, Kernel
+from hcdv.games import EvidenceGame, Kernel, MultiFidelity
 from hcdv.games.likelihood import WIDTHS, Ballots, likeliest_weights, likeliest_width, voters_asked
 
 PRIOR = 0.1
@@ -227,6 +227,35 @@ def test_learned_weights_share_out_the_sum_of_the_usual_ones(noisy, validation):
     assert roc_auc_score(is_flipped, -model.values_) > 0.85
 
 
+def test_weights_are_learned_for_the_sum_that_auto_stands_for(noisy):
+    data, y, _ = noisy
+    auto, fixed, learned = (
+        fit(data, y, weights=weights).result_ for weights in ("auto", "fixed", "likelihood")
+    )
+    assert fixed.weights == {"kernel": 1.0, "fit": 1.0, "contrast": 0.1}
+    assert auto.weights == learned.weights != fixed.weights
+    np.testing.assert_array_equal(auto.values, learned.values)
+    named = fit(data, y, weights="auto", utility=["kernel", "fit"])
+    assert named.result_.weights == fixed.weights
+    assert named.kernel_widths_ == {"kernel": 1.0}
+    np.testing.assert_array_equal(named.values_, fixed.values)
+
+
+def test_what_shares_out_below_a_model_learns_among_itself(noisy):
+    data, y, _ = noisy
+    utility = MultiFidelity("ridge", "auto", resolution=1)
+    ratios = {}
+    for weights in ("auto", "fixed"):
+        # What shares out is brought to the unit of what is shared: only the ratio is left.
+        found = fit(data, y, weights=weights, utility=utility).result_.weights
+        assert found["ridge"] == 1.0
+        ratios[weights] = found["kernel"] / found["fit"]
+    assert ratios["fixed"] == pytest.approx(1.0)
+    assert ratios["auto"] == pytest.approx(
+        fit(data, y).result_.weights["kernel"] / fit(data, y).result_.weights["fit"]
+    )
+
+
 def test_weights_given_are_where_learning_starts(noisy):
     data, y, _ = noisy
     weights = fit(data, y, utility=[("kernel", 3.0), ("fit", 1.0), ("forest", 0.0)]).result_.weights
@@ -289,9 +318,10 @@ def test_a_width_asked_for_is_the_kernels_own(noisy):
 
 def test_a_fitted_model_can_be_diagnosed(noisy):
     data, y, _ = noisy
-    model = fit(data, y, utility=["kernel", "fit", "forest"])
-    text = str(diagnose(model, data.X, y, data.X_val, data.y_val))
-    assert "kernel" in text or len(text) > 100
+    for utility in ("auto", MultiFidelity("evidence", "auto", resolution=1)):
+        model = fit(data, y, utility=utility, weights="auto")
+        # Diagnosis refuses a model that it cannot play again to the same total.
+        assert "16 permutations" in str(diagnose(model, data.X, y, data.X_val, data.y_val))
 
 
 @pytest.mark.parametrize(
