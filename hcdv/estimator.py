@@ -93,9 +93,10 @@ class HCDV(BaseEstimator):
     weights : {"auto", "fixed", "likelihood"}
         Where the weights of M's terms come from.  ``"likelihood"`` shares their sum out anew among kernel,
         forest, fit and evidence, in all spaces, so that the validation rows' labels are likeliest under the
-        product of what these predict.  Without validation rows, or with ``validation_weight=0``, the training
-        rows predict each other, except in learned spaces, which have seen their labels.  The kernel's width in
-        the first space is the one under which training rows predict each other best.  ``"auto"`` does so for
+        product of what these predict.  Without validation rows, or where kernel or forest take none
+        (``validation_weight=0``), the training rows predict each other, except in learned spaces, which have
+        seen their labels.  The kernel's width in the first space is the one under which training rows predict
+        each other best.  ``"auto"`` does so for
         ``utility="auto"`` and leaves sums that you name as they are (docs/method.md).
     contrast : float
         Weight of the cross-label dispersion (lambda of the paper); 0 leaves it out.

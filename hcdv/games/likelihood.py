@@ -132,7 +132,7 @@ def likeliest_weights(
     likeliest for the usual weights, and then the maximum over multiples m >= 0 of
 
         sum over voters v of log p(y_v) - CERTAINTY / 2 sum_s (m_s - 1)^2,
-        p(c) ~ product over experts s of p_s(c)^(t m_s usual_s)
+        p(c) ~ product over experts s of p_s(c)^(t m_s u_s),  u = usual / mean(usual)
 
     The second term is a prior, so that a few voters move little.  Both steps are concave: one maximum each.
 
@@ -149,7 +149,7 @@ def likeliest_weights(
     float64 [S]
         m * usual, scaled to the sum of the usual weights.
     """
-    experts = usual[:, None, None] * log_shares
+    experts = (usual / usual.mean())[:, None, None] * log_shares
     temperature = _likeliest_factors(
         experts.sum(axis=0, keepdims=True), labels, 0.0, SMALLEST_TEMPERATURE, LARGEST_TEMPERATURE
     )

@@ -140,10 +140,11 @@ def test_weights_are_the_maximum_of_the_penalised_likelihood(n_classes):
         together = log_softmax(np.einsum("s,smc->mc", weights, shares), axis=1)
         return -sum(together[v, labels[v]] for v in range(60))
 
-    t = minimize_scalar(lambda t: unlikelihood(t * usual), bounds=(0, 20), method="bounded").x
+    unit = usual.mean()
+    t = minimize_scalar(lambda t: unlikelihood(t * usual / unit), bounds=(0.1, 10), method="bounded").x
 
     def loss(multiples):
-        return unlikelihood(t * multiples * usual) + 5.0 * ((multiples - 1) ** 2).sum()
+        return unlikelihood(t * multiples * usual / unit) + 5.0 * ((multiples - 1) ** 2).sum()
 
     found = usual * minimize(loss, np.ones(3), method="SLSQP", bounds=[(0, None)] * 3, tol=1e-12).x
     weights = likeliest_weights(shares, labels, usual)
@@ -156,6 +157,14 @@ def test_weights_do_not_depend_on_how_sure_all_experts_are():
     shares, labels = experts(500, 3, [2.0, 1.0])
     once = likeliest_weights(shares, labels, np.ones(2))
     np.testing.assert_allclose(likeliest_weights(3.0 * shares, labels, np.ones(2)), once, rtol=1e-3)
+
+
+@pytest.mark.parametrize("unit", [1e-6, 0.01, 100.0, 1e9])
+def test_weights_have_no_unit(unit):
+    shares, labels = experts(500, 3, [2.0, 1.0, -0.5])
+    usual = np.array([1.0, 2.0, 0.5])
+    once = likeliest_weights(shares, labels, usual)
+    np.testing.assert_allclose(likeliest_weights(shares, labels, unit * usual) / unit, once, rtol=1e-3)
 
 
 def test_an_expert_that_misleads_is_silenced_and_few_voters_move_little():
