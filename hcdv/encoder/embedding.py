@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from inspect import Parameter, signature
 from typing import Any, Self
 
 import numpy as np
+import pandas as pd
 import scipy.sparse
 from numpy.typing import NDArray
 from sklearn.base import clone
 
 from hcdv._torch_kind import is_module
 from hcdv._validation import as_array, check_finite
-from hcdv.encoder._input import as_rows, is_table
+from hcdv.encoder._input import as_frame, as_rows, in_order, is_table
 from hcdv.encoder._spaces import Spaces
 from hcdv.encoder.identity import IdentityEncoder
+from hcdv.encoder.learned import LearnedEncoder
 
 # Rows that a torch module is given at once.
 MODULE_ROWS = 1024
@@ -25,13 +28,16 @@ class EmbeddingEncoder:
     Parameters
     ----------
     embedding : transformer, torch module, or callable
-        A transformer is cloned and fitted on the training rows and their class codes.  A module maps float32
-        [b, ...] to vectors and is used as it is, in evaluation mode.  A callable maps rows, as they were
-        passed, to an array [n, d]: a sentence encoder's ``encode``, say.
+        A transformer is cloned and fitted on the training rows and their class codes; what has ``transform``
+        but no ``get_params``, such as a fitted encoder of this library, is used as it is.  A module maps
+        float32 [b, ...] to vectors and is used as it is, in evaluation mode.  A callable maps rows, as they
+        were passed, to an array [n, d]: a sentence encoder's ``encode``, say.
 
     Attributes
     ----------
     embedding_ : the fitted transformer, or ``embedding``
+    names_ : pandas.Index or None
+        Columns of the training rows, if they came as a frame: a module is given later frames in this order.
     identity_ : IdentityEncoder
         From what comes out of it to the vote space.
     """
@@ -39,6 +45,7 @@ class EmbeddingEncoder:
     is_mixed = False
     notes: tuple[str, ...] = ()
     others: tuple[str, ...] = ()
+    names_: pd.Index | None = None
 
     def __init__(self, embedding: Any) -> None:
         self.embedding = embedding
@@ -59,14 +66,15 @@ class EmbeddingEncoder:
     ) -> Spaces:
         """Fit a transformer, then the spaces of the training rows."""
         self.embedding_ = self.embedding
-        if is_transformer(self.embedding):
+        self.names_ = as_frame(X, "X").columns if is_table(X) else None
+        if is_fitted_here(self.embedding):
             self.embedding_ = clone(self.embedding)
-            if self.embedding_.get_params(deep=False).get("random_state", seed) is None:
-                self.embedding_.set_params(random_state=seed)
+            self.embedding_.set_params(**_seeds(self.embedding_, seed))
             self.embedding_.fit(X, y)
         rows = self._embedded(X, "X")
         self.identity_ = IdentityEncoder(one_unit=True)
-        return self.identity_.fit_spaces(rows, seed=seed, columns=columns)
+        spaces = self.identity_.fit_spaces(rows, seed=seed, columns=columns)
+        return spaces._replace(is_learned=learns_labels(self.embedding_))
 
     def spaces(self, X: Any, *, columns: bool = True, name: str = "X") -> Spaces:
         """Both spaces of any rows."""
@@ -80,12 +88,14 @@ class EmbeddingEncoder:
         return self.spaces(X, name=name).columns
 
     def _embedded(self, X: Any, name: str) -> Any:
-        if is_transformer(self.embedding_):
+        if is_module(self.embedding_):
+            rows = _through_module(self.embedding_, _numbers(in_order(X, self.names_, name), name), name)
+        elif hasattr(self.embedding_, "transform"):
             rows = self.embedding_.transform(X)
-        elif is_module(self.embedding_):
-            rows = _through_module(self.embedding_, as_array(X, name))
         else:
             rows = self.embedding_(X)
+        if hasattr(rows, "detach"):
+            rows = _from_torch(rows)
         if not scipy.sparse.issparse(rows) and not is_table(rows):
             rows = as_array(rows, f"the embedding of {name}")
         rows = as_rows(rows, f"the embedding of {name}")
@@ -94,32 +104,102 @@ class EmbeddingEncoder:
             raise ValueError(
                 f"encoder must give one vector per row, got {rows.shape[0]} for {n} rows of {name}."
             )
+        if rows.shape[1] == 0:
+            raise ValueError(f"encoder must give vectors of at least one number, got none for {name}.")
         check_finite(rows.data if scipy.sparse.issparse(rows) else rows, f"the embedding of {name}")
         return rows
 
 
-def is_transformer(item: Any) -> bool:
-    """Whether ``item`` is an instance with ``fit`` and ``transform``."""
-    return not isinstance(item, type) and hasattr(item, "fit") and hasattr(item, "transform")
-
-
 def is_embedding(item: Any) -> bool:
     """Whether ``item`` can be asked for vectors: a transformer, a module or a function, but no class."""
-    return not isinstance(item, type) and (is_transformer(item) or callable(item))
+    return not isinstance(item, type) and (hasattr(item, "transform") or callable(item))
 
 
-def _through_module(module: Any, rows: NDArray[Any]) -> NDArray[Any]:
+def is_fitted_here(item: Any) -> bool:
+    """Whether ``item`` is a transformer that can be cloned and fitted."""
+    return not is_module(item) and all(hasattr(item, name) for name in ("fit", "transform", "get_params"))
+
+
+def learns_labels(embedding: Any) -> bool:
+    """Whether an embedding, or a part of it, was fitted on labels, as far as one can tell."""
+    if isinstance(embedding, LearnedEncoder):
+        return not embedding.beside
+    if not is_fitted_here(embedding):
+        return False
+    parts = [embedding, *embedding.get_params(deep=True).values()]
+    return any(_needs_labels(part) for part in parts if hasattr(part, "fit") and not isinstance(part, type))
+
+
+def _needs_labels(part: Any) -> bool:
+    if hasattr(part, "__sklearn_tags__") and part.__sklearn_tags__().target_tags.required:
+        return True
+    labels = signature(part.fit).parameters.get("y")
+    return labels is not None and labels.default is Parameter.empty
+
+
+def _seeds(transformer: Any, seed: int) -> dict[str, int]:
+    """The seed for every part that has none."""
+    given = transformer.get_params(deep=True)
+    return {
+        name: seed
+        for name, value in given.items()
+        if value is None and (name == "random_state" or name.endswith("__random_state"))
+    }
+
+
+def _numbers(X: Any, name: str) -> Any:
+    """Rows for a module: an array of real numbers [n, ...], or a CSR matrix."""
+    if is_table(X) or scipy.sparse.issparse(X):
+        return as_rows(X, name)
+    array = as_array(X, name)
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"{name} must hold real numbers for a torch module, got dtype {array.dtype}.")
+    return array
+
+
+def _through_module(module: Any, rows: Any, name: str) -> NDArray[Any]:
     import torch
 
     device = next((p.device for p in module.parameters()), torch.device("cpu"))
-    was_training = module.training
+    # Each part has a mode of its own: frozen batch norms stay frozen.
+    modes = [(part, part.training) for part in module.modules()]
     module.eval()
     try:
         with torch.no_grad():
-            blocks = [
-                module(torch.as_tensor(block, dtype=torch.float32, device=device)).cpu().numpy()
-                for block in np.split(rows, range(MODULE_ROWS, len(rows), MODULE_ROWS))
-            ]
+            return np.concatenate(
+                [
+                    _answer(module, torch.as_tensor(_block(rows, a), device=device), name)
+                    for a in range(0, max(1, rows.shape[0]), MODULE_ROWS)
+                ]
+            )
     finally:
-        module.train(was_training)
-    return np.concatenate(blocks)
+        for part, mode in modes:
+            part.training = mode
+
+
+def _block(rows: Any, first: int) -> NDArray[np.float32]:
+    """Some rows, as a copy that torch takes whatever their strides and byte order were."""
+    block = rows[first : first + MODULE_ROWS]
+    return np.array(block.toarray() if scipy.sparse.issparse(block) else block, np.float32, order="C")
+
+
+def _answer(module: Any, block: Any, name: str) -> NDArray[Any]:
+    try:
+        vectors = module(block)
+    except (RuntimeError, TypeError, ValueError, IndexError) as error:
+        raise ValueError(
+            f"the encoder's module does not take rows of shape {tuple(block.shape[1:])} as {name} has them: "
+            f"{error}"
+        ) from error
+    if not hasattr(vectors, "detach"):
+        raise TypeError(f"the encoder's module must give a tensor, got {type(vectors).__name__} for {name}.")
+    if vectors.ndim == 0:
+        raise ValueError(f"the encoder's module must give one vector per row, got a single number for {name}.")
+    return _from_torch(vectors)
+
+
+def _from_torch(tensor: Any) -> NDArray[Any]:
+    tensor = tensor.detach().cpu()
+    # numpy knows no bfloat16.
+    array: NDArray[Any] = (tensor.float() if tensor.dtype.is_floating_point else tensor).numpy()
+    return array

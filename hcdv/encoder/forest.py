@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,7 +61,11 @@ class ForestSpace:
         forest = RandomForestClassifier(
             N_TREES, min_samples_leaf=min(LEAF_ROWS, max(1, len(columns) // 4)), n_jobs=1,
             random_state=derive_seed(seed, "forest space", "trees"),
-        ).fit(columns, labels)  # fmt: skip
+        )  # fmt: skip
+        with warnings.catch_warnings():
+            # Few rows of many classes: scikit-learn takes that for regression by mistake.
+            warnings.filterwarnings("ignore", message="The number of unique classes")
+            forest.fit(columns, labels)
         trees = [tree.tree_ for tree in forest.estimators_]
         sizes = [tree.node_count for tree in trees]
         roots = np.cumsum([0, *sizes[:-1]]).astype(np.int64)

@@ -54,7 +54,13 @@ class Kernel(_Named):
     name: ClassVar[str] = "kernel"
 
     def __post_init__(self) -> None:
-        if self.width != LIKELIHOOD:
+        if isinstance(self.width, str) or self.width is None:
+            if self.width != LIKELIHOOD:
+                raise ValueError(
+                    f"width must be {LIKELIHOOD!r} or a number from {SMALLEST_WIDTH} to {LARGEST_WIDTH:g}, "
+                    f"got {self.width!r}."
+                )
+        else:
             check_number(self.width, "width", SMALLEST_WIDTH, LARGEST_WIDTH)
 
     def game(

@@ -1,7 +1,11 @@
 """Any embedding of the user's in place of the encoder."""
 
+import warnings
+
 import numpy as np
+import pandas as pd
 import pytest
+import scipy.sparse
 from sklearn.decomposition import PCA
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.metrics import roc_auc_score
@@ -11,6 +15,7 @@ from sklearn.preprocessing import StandardScaler
 
 from hcdv import HCDV
 from hcdv.datasets import flip_labels, load_digits
+from hcdv.encoder.embedding import learns_labels
 
 DATA = load_digits(n=400, n_val=100, n_test=100, random_state=0)
 Y, IS_FLIPPED = flip_labels(DATA.y, 0.15, random_state=0)
@@ -64,3 +69,142 @@ def test_what_is_no_embedding_is_refused():
         fit(lambda rows: np.full((len(rows), 2), np.nan))
     with pytest.raises(ValueError, match="must be 2-dimensional"):
         fit(lambda rows: np.zeros(len(rows)))
+    with pytest.raises(ValueError, match="at least one number, got none for X"):
+        fit(lambda rows: np.zeros((len(rows), 0)))
+
+
+def test_what_learns_labels_is_known():
+    from sklearn.decomposition import TruncatedSVD
+    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+
+    for blind in (PCA(3), make_pipeline(StandardScaler(), TruncatedSVD(3)), np.asarray):
+        assert not learns_labels(blind)
+    learned = make_pipeline(StandardScaler(), NeighborhoodComponentsAnalysis(5))
+    for supervised in (LinearDiscriminantAnalysis(), NeighborhoodComponentsAnalysis(), learned):
+        assert learns_labels(supervised)
+
+
+def test_rows_do_not_judge_an_embedding_of_their_labels():
+    """In pure noise a supervised space explains its own labels; without others nothing is learned from it."""
+    rng = np.random.default_rng(1)
+    X, y = rng.normal(size=(200, 50)), rng.integers(0, 2, 200)
+    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+
+    model = HCDV(encoder=LinearDiscriminantAnalysis(), n_permutations=4, random_state=0).fit(X, y)
+    assert model.result_.weights == {"kernel": 1.0, "fit": 1.0, "contrast": 0.1}
+    assert model.kernel_widths_ == {"kernel": 1.0}
+
+
+def test_every_part_of_a_transformer_has_the_seed():
+    from sklearn.compose import ColumnTransformer
+    from sklearn.random_projection import GaussianRandomProjection
+
+    columns = list(range(64))
+    for encoder in (
+        make_pipeline(StandardScaler(), GaussianRandomProjection(3)),
+        ColumnTransformer([("g", GaussianRandomProjection(3), columns)]),
+    ):
+        state = np.random.get_state()[1].copy()  # noqa: NPY002
+        np.testing.assert_array_equal(fit(encoder).values_, fit(encoder).values_)
+        np.testing.assert_array_equal(np.random.get_state()[1], state)  # noqa: NPY002
+
+
+def test_a_fitted_encoder_is_used_as_it_is():
+    before = fit("identity")
+    rows = before.encoder_.transform(DATA.X)
+    again = fit(before.encoder_)
+    np.testing.assert_allclose(again.encoder_.transform(DATA.X), rows - rows.mean(axis=0), atol=1e-3)
+    few = HCDV(encoder=before.encoder_, n_permutations=4, random_state=0).fit(DATA.X[:30], Y[:30])
+    assert few.encoder_.embedding_ is before.encoder_
+
+
+FLAT, FLAT_VAL = (np.asarray(X, np.float64).reshape(len(X), -1) for X in (DATA.X, DATA.X_val))
+
+
+def linear(d=64, n_dims=5):
+    torch = pytest.importorskip("torch")
+    torch.manual_seed(0)
+    return torch.nn.Linear(d, n_dims)
+
+
+def test_a_module_takes_rows_however_they_lie():
+    module = linear()
+    plain = fit(module, FLAT, FLAT_VAL).values_
+    for same in (
+        np.asfortranarray(FLAT), FLAT[::-1][::-1], FLAT.astype(">f8"), FLAT.astype(np.longdouble),
+        scipy.sparse.csr_matrix(FLAT),
+    ):  # fmt: skip
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            np.testing.assert_array_equal(fit(module, same, FLAT_VAL).values_, plain)
+    frame, frame_val = pd.DataFrame(FLAT).add_prefix("p"), pd.DataFrame(FLAT_VAL).add_prefix("p")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model = fit(module, frame, frame_val)
+        np.testing.assert_array_equal(model.values_, plain)
+        np.testing.assert_array_equal(fit(module, frame, frame_val[frame_val.columns[::-1]]).values_, plain)
+    with pytest.raises(ValueError, match="it lacks the column 'p3'"):
+        model.encoder_.transform(frame_val.rename(columns={"p3": "q3"}))
+
+
+def test_every_part_of_a_module_keeps_its_mode():
+    torch = pytest.importorskip("torch")
+    module = torch.nn.Sequential(torch.nn.Linear(64, 5), torch.nn.BatchNorm1d(5), torch.nn.Dropout())
+    module.train()
+    module[1].eval()
+    fit(module, FLAT, FLAT_VAL)
+    assert [part.training for part in module] == [True, False, True]
+
+
+def test_answers_of_torch_are_made_plain():
+    torch = pytest.importorskip("torch")
+    module = linear()
+    plain = fit(module, FLAT, FLAT_VAL).values_
+    as_callable = fit(lambda X: module(torch.as_tensor(X, dtype=torch.float32)), FLAT, FLAT_VAL).values_
+    np.testing.assert_allclose(as_callable, plain, atol=1e-6)
+    half = torch.nn.Linear(64, 5).bfloat16()
+
+    class Half(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.linear = half
+
+        def forward(self, rows):
+            return self.linear(rows.bfloat16())
+
+    assert np.isfinite(fit(Half(), FLAT, FLAT_VAL).values_).all()
+
+
+@pytest.mark.parametrize(
+    ("answer", "sentence"),
+    [
+        (lambda z: (z, z), "module must give a tensor, got tuple for X"),
+        (lambda z: None, "module must give a tensor, got NoneType"),
+        (lambda z: z.detach().numpy(), "module must give a tensor, got ndarray"),
+        (lambda z: z.sum(), "one vector per row, got a single number"),
+        (lambda z: z[:3], "one vector per row, got 3 for 400 rows"),
+        (lambda z: z + 1j, "Complex data not supported: the embedding of X"),
+    ],
+)
+def test_modules_that_give_no_vectors(answer, sentence):
+    torch = pytest.importorskip("torch")
+
+    class Wrong(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.linear = torch.nn.Linear(64, 5)
+
+        def forward(self, rows):
+            return answer(self.linear(rows))
+
+    with pytest.raises((ValueError, TypeError), match=sentence):
+        fit(Wrong(), FLAT, FLAT_VAL)
+
+
+def test_rows_that_no_module_takes():
+    with pytest.raises(ValueError, match=r"module does not take rows of shape \(64,\) as X has them: mat1"):
+        fit(linear(7), FLAT, FLAT_VAL)
+    with pytest.raises(TypeError, match="X must hold real numbers for a torch module, got dtype complex128"):
+        fit(linear(), FLAT + 1j, FLAT_VAL)
+    with pytest.raises(TypeError, match="X must hold real numbers for a torch module, got dtype <U"):
+        fit(linear(), FLAT.astype(str), FLAT_VAL.astype(str))

@@ -109,3 +109,11 @@ def test_three_spaces_and_an_embedding_first():
     assert {name: w for name, w in weights.items() if name.startswith("kernel")} == {
         "kernel": 1.0, "kernel_contrastive": 0.5, "kernel_forest": 0.5
     }  # fmt: skip
+
+
+@pytest.mark.filterwarnings("error")
+def test_many_classes_are_no_regression():
+    labels = np.repeat(np.arange(len(DATA.X) // 2 + 1), 2)[: len(DATA.X)]
+    labels[:40] = np.arange(40) + len(DATA.X)
+    model = HCDV(encoder="forest", utility="kernel", n_permutations=4, random_state=0).fit(DATA.X, labels)
+    assert np.isfinite(model.values_).all()

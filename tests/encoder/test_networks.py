@@ -89,7 +89,8 @@ def test_moved_images_stay_inside_their_bounds():
             self.linear = torch.nn.Linear(64, 4)
 
         def forward(self, x):
-            seen.append((float(x.detach().min()), float(x.detach().max())))
+            if len(x) > 3:  # no mere example
+                seen.append((float(x.detach().min()), float(x.detach().max())))
             return self.linear(x.flatten(1))
 
     def range_of(bounds):

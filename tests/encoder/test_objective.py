@@ -22,7 +22,7 @@ def smooth_network():
     def make():
         return torch.nn.Sequential(torch.nn.Linear(5, 8), torch.nn.Tanh(), torch.nn.Linear(8, 4))
 
-    return initial(make, 0).double()
+    return initial(make, 0, torch.ones(2, 5)).double()
 
 
 def some_rows():
@@ -139,7 +139,7 @@ def test_networks_start_from_their_seed_and_leave_torch_s_own_alone():
     torch.manual_seed(3)
     expected = torch.rand(1)
     torch.manual_seed(3)
-    one, two = (initial(lambda: Perceptron(5, 8, 3), 7) for _ in range(2))
+    one, two = (initial(lambda: Perceptron(5, 8, 3), 7, torch.ones(2, 5)) for _ in range(2))
     assert torch.equal(torch.rand(1), expected)
     rows = torch.randn(4, 5)
     assert torch.equal(one(rows), two(rows))

@@ -16,6 +16,9 @@ MIN_TEMPERATURE = 1e-3
 # Differences over shorter steps are mostly rounding in bfloat16: at .01 the smoothness is 4% too large, at .001
 # three times.
 MIN_COARSE_STEP = 0.01
+# Beyond, memory goes to numbers that are no better: a batch has the square of its rows of votes.
+LARGEST = {"n_dims": 4096, "n_hidden": 65_536, "n_partners": 1024}
+LARGEST_BATCH, LARGEST_PIXEL = 16_384, 1e30
 NETWORKS = ("auto", "perceptron", "convnet", "bags")
 
 
@@ -94,11 +97,14 @@ class Contrastive:
                 f"network must be one of {', '.join(NETWORKS)}, a function that makes a torch module, "
                 f"or a module, got {kind}."
             )
-        for name in ("n_dims", "n_hidden", "n_partners", "max_epochs"):
-            check_int(getattr(self, name), name, 1)
+        for name, most in LARGEST.items():
+            check_int(getattr(self, name), name, 1, most)
+        check_int(self.max_epochs, "max_epochs", 1)
         if self.patience is not None:
             check_int(self.patience, "patience", 1)
-        check_int(self.batch_size, "batch_size", 4)
+        check_int(self.batch_size, "batch_size", 4, LARGEST_BATCH)
+        if not isinstance(self.compiled, bool):
+            raise TypeError(f"compiled must be True or False, got {self.compiled!r}.")
         check_choice(self.score, "score", SCORES)
         check_choice(self.precision, "precision", PRECISIONS)
         for name in ("contrast", "smoothness", "weight_decay"):
@@ -113,7 +119,7 @@ class Contrastive:
         if self.bounds is not None:
             if not isinstance(self.bounds, (tuple, list)) or len(self.bounds) != 2:
                 raise ValueError(f"bounds must be two numbers, got {self.bounds!r}.")
-            low, high = (float(check_number(b, "bounds")) for b in self.bounds)
+            low, high = (float(check_number(b, "bounds", -LARGEST_PIXEL, LARGEST_PIXEL)) for b in self.bounds)
             if low >= high:
                 raise ValueError(f"bounds must be a smaller and a larger number, got {self.bounds!r}.")
             object.__setattr__(self, "bounds", (low, high))

@@ -100,7 +100,7 @@ class ContrastiveSpace:
         else:
             split = training.Split(rows, labels, _scaled(rows_val, view, shift, scale), labels_val)
         # After torch has been imported: its threads are held too, and the bits do not depend on the cores.
-        with single_threaded_blas():
+        with single_threaded_blas(), training.gradients():
             network = new_network(recipe, view, derive_seed(seed, "contrastive", "weights"))
             kept = None
             if checkpoint is not None:
@@ -125,6 +125,8 @@ class ContrastiveSpace:
 
 def new_network(recipe: Contrastive, view: View, seed: int) -> OnSphere:
     """The network of a recipe before training."""
+    import torch
+
     from hcdv.encoder.contrastive import _torch_networks as networks
 
     def make() -> Any:
@@ -132,13 +134,14 @@ def new_network(recipe: Contrastive, view: View, seed: int) -> OnSphere:
             return deepcopy(recipe.network)
         if not isinstance(recipe.network, str):
             return deepcopy(recipe.network(*view.shape))
+        # Rows are float32, whatever torch makes by default.
         if view.kind == "image":
-            return networks.ConvNet(view.shape, recipe.n_hidden, recipe.n_dims)
+            return networks.ConvNet(view.shape, recipe.n_hidden, recipe.n_dims).float()
         if view.kind == "bags":
-            return networks.Bags(view.shape[0], view.code_sizes, recipe.n_hidden, recipe.n_dims)
-        return networks.Perceptron(view.shape[0], recipe.n_hidden, recipe.n_dims)
+            return networks.Bags(view.shape[0], view.code_sizes, recipe.n_hidden, recipe.n_dims).float()
+        return networks.Perceptron(view.shape[0], recipe.n_hidden, recipe.n_dims).float()
 
-    return networks.initial(make, seed)
+    return networks.initial(make, seed, torch.from_numpy(view.example()))
 
 
 def _location(view: View, rows: NDArray[np.float32]) -> tuple[float, float]:

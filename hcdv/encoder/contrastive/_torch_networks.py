@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from threading import RLock
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +15,8 @@ MAX_BUCKETS = 1 << 16
 # Images are halved until a side is no longer than this.
 SMALLEST_SIDE = 7
 CHANNELS = (32, 64, 128)
+# All threads share torch's own generator.
+_turn = RLock()
 
 
 class Perceptron(nn.Module):
@@ -108,17 +112,71 @@ class OnSphere(nn.Module):
         super().__init__()
         self.network = network
 
+    @property
+    def may_draw(self) -> bool:
+        """Whether answers may depend on torch's own generator: dropout and the like, in a network not ours."""
+        return not isinstance(self.network, (Perceptron, Bags, ConvNet))
+
     def forward(self, rows: Tensor) -> Tensor:
         answer = self.network(rows).flatten(1)
         # Votes are counted in full precision, whatever the network's own is.
-        return normalize(answer.float() if answer.dtype in (torch.bfloat16, torch.float16) else answer, dim=1)
+        if answer.dtype in (torch.bfloat16, torch.float16):
+            answer = answer.float()
+        # Squares of huge and of tiny numbers leave the range of float32; a zero vector stays one.
+        largest = answer.detach().abs().amax(1, keepdim=True)
+        is_zero = largest < torch.finfo(answer.dtype).tiny
+        return normalize(answer / largest.masked_fill(is_zero, 1.0), dim=1)
 
 
-def initial(make: Callable[[], nn.Module], seed: int) -> OnSphere:
-    """The network as ``make`` gives it, with initial weights decided by the seed alone."""
-    with torch.random.fork_rng(devices=[]):
+@contextmanager
+def drawing(network: OnSphere | None, seed: int, device: str = "cpu") -> Iterator[None]:
+    """Draws from torch's own generator under a seed, one thread at a time; the user's numbers are left alone.
+
+    Networks of ours draw nothing once they are made: ``network`` then needs no seed and no turn.
+    """
+    if network is not None and not network.may_draw:
+        yield
+        return
+    with _turn, torch.random.fork_rng(devices=cuda_devices(device)):
         torch.manual_seed(seed)
+        yield
+
+
+def cuda_devices(device: str) -> list[int]:
+    return [] if device == "cpu" else [torch.cuda.current_device()]
+
+
+def initial(make: Callable[[], nn.Module], seed: int, example: Tensor) -> OnSphere:
+    """The network as ``make`` gives it, with initial weights decided by the seed alone.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is no torch module, or does not give one vector for each row of the ``example``.
+    """
+    with drawing(None, seed):
         network = make()
-    if not isinstance(network, nn.Module):
-        raise TypeError(f"network must give a torch module, got {type(network).__name__}.")
+        if not isinstance(network, nn.Module):
+            raise TypeError(f"network must give a torch module, got {type(network).__name__}.")
+        # Lazy layers get their weights here.
+        _check_answer(network.eval(), example)
     return OnSphere(network)
+
+
+def _check_answer(network: nn.Module, example: Tensor) -> None:
+    shape = tuple(example.shape[1:])
+    try:
+        with torch.no_grad():
+            answer = network(example)
+    except (RuntimeError, TypeError, ValueError, IndexError, AttributeError) as error:
+        raise ValueError(f"network must take rows of shape {shape} in float32, but: {error}") from error
+    if not isinstance(answer, Tensor):
+        raise TypeError(f"network must give a tensor, got {type(answer).__name__}.")
+    if answer.ndim < 2 or len(answer) != len(example) or not answer.numel():
+        raise ValueError(
+            f"network must give one vector per row, got shape {tuple(answer.shape)} for {len(example)} rows."
+        )
+    if not answer.dtype.is_floating_point:
+        raise TypeError(f"network must give real numbers, got {answer.dtype}.")
+    if not answer.isfinite().all():
+        raise ValueError("network must give finite numbers, got NaN or infinity for rows between -1 and 1.")

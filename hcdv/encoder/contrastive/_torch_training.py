@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from copy import deepcopy
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hcdv._random import derive_seed, generator
-from hcdv.encoder.contrastive._torch_networks import OnSphere
+from hcdv.encoder.contrastive._torch_networks import OnSphere, cuda_devices, drawing
 from hcdv.encoder.contrastive._torch_objective import (
     confidences,
     dispersion,
@@ -90,7 +91,7 @@ def train(
     """
     network.to(device)
     if not any(p.requires_grad for p in network.parameters()):
-        raise ValueError("network must have parameters to train, but the module has none.")
+        raise ValueError("network must have parameters to train, but none of the module's wants a gradient.")
     X, y = torch.as_tensor(split.rows), torch.as_tensor(split.labels)
     voting = torch.from_numpy(_some(len(X), VOTING_ROWS, generator(seed, "contrastive", "votes")))
     X_voting, y_voting = X[voting].to(device), y[voting].to(device)
@@ -116,7 +117,7 @@ def train(
     def judge() -> float:
         network.eval()
         total, count = 0.0, 0
-        with torch.no_grad():
+        with torch.no_grad(), drawing(network, derive_seed(seed, "contrastive", "judging"), device):
             sources = _in_blocks(network, X_voting)
             for rows, labels in judged:
                 votes = scored_votes(
@@ -127,12 +128,14 @@ def train(
         return total / count
 
     def objective(x: Tensor, c: Tensor) -> Tensor:
-        state = _random_state(device)
+        state = _random_state(device) if network.may_draw else None
         z = through(x)
 
         def again(moved: Tensor) -> Tensor:
+            if state is None:
+                return through(moved)
             # Under the same dropout, or its differences would pass for the network's slope.
-            with torch.random.fork_rng(devices=_cuda(device)):
+            with torch.random.fork_rng(devices=cuda_devices(device)):
                 _set_random_state(state, device)
                 return through(moved)
 
@@ -147,6 +150,8 @@ def train(
         return gain
 
     history = [judge()]
+    if not np.isfinite(history[0]):
+        raise ValueError("network must give finite numbers for every row, got NaN or infinity before training.")
     best = deepcopy(network.state_dict())
     state = Progressed(network, best, optimiser, history)
     if checkpoint is not None and (kept := checkpoint.load(state)) is not None:
@@ -155,12 +160,13 @@ def train(
         epoch = len(history)
         draws.manual_seed(derive_seed(seed, "contrastive", "directions", epoch))
         network.train()
-        with torch.random.fork_rng(devices=_cuda(device)):
-            # What the network itself draws is decided by the seed, and the user's numbers are left alone.
-            torch.manual_seed(derive_seed(seed, "contrastive", "network", epoch))
+        with drawing(network, derive_seed(seed, "contrastive", "network", epoch), device):
             for batch in _batches(split.labels, recipe.batch_size, generator(seed, "contrastive", epoch)):
                 optimiser.zero_grad()
-                (-objective(X[batch].to(device), y[batch].to(device))).backward()
+                gain = objective(X[batch].to(device), y[batch].to(device))
+                if not gain.requires_grad:
+                    raise ValueError("network must give answers that its parameters move; these are detached.")
+                (-gain).backward()
                 optimiser.step()
         history.append(judge())
         if not np.isfinite(history[-1]):
@@ -180,6 +186,13 @@ def train(
     return history
 
 
+@contextmanager
+def gradients() -> Iterator[None]:
+    """Gradients are on inside, whatever the caller has turned off."""
+    with torch.inference_mode(False), torch.enable_grad():
+        yield
+
+
 def embed(
     network: OnSphere,
     rows: NDArray[np.float32],
@@ -189,7 +202,7 @@ def embed(
 ) -> NDArray[np.float32]:
     """Unit vectors of all rows, float32 [n, d]; ``prepared`` makes a block of them what the network sees."""
     step = _rows_at_once(rows)
-    with torch.no_grad():
+    with torch.no_grad(), drawing(network, 0, device):
         blocks = [
             network(torch.as_tensor(prepared(rows[a : a + step]), device=device)).cpu().numpy()
             for a in range(0, max(1, len(rows)), step)
@@ -234,10 +247,6 @@ def _batches(
 def _some(n: int, most: int, rng: np.random.Generator) -> NDArray[np.int64]:
     """At most ``most`` of n rows, in order."""
     return np.sort(rng.permutation(n)[:most])
-
-
-def _cuda(device: str) -> list[int]:
-    return [] if device == "cpu" else [torch.cuda.current_device()]
 
 
 def _random_state(device: str) -> Tensor:

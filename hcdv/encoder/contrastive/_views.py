@@ -74,6 +74,11 @@ class View:
         assert isinstance(first, FrameEncoder)
         return np.hstack([columns, first.table.codes(X, name=name).astype(np.float32)])
 
+    def example(self) -> NDArray[np.float32]:
+        """Three rows as the network sees them, of numbers from -1 to 1, for a first look at its answers."""
+        numbers = np.linspace(-1.0, 1.0, 3 * int(np.prod(self.shape)), dtype=np.float32).reshape(3, *self.shape)
+        return np.hstack([numbers, np.zeros((3, self.n_codes), np.float32)]) if self.code_sizes else numbers
+
     @property
     def n_codes(self) -> int:
         return len(self.code_sizes)
@@ -86,7 +91,7 @@ def as_images(X: Any) -> NDArray[Any] | None:
         return None
     if X.ndim == 3:
         return X[:, None]
-    return X if X.shape[1:] == shape else X.transpose(0, 3, 1, 2)
+    return X.transpose(0, 3, 1, 2) if X.shape[3] <= MAX_CHANNELS else X
 
 
 def _image_shape(X: Any) -> tuple[int, int, int] | None:
