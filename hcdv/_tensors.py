@@ -15,6 +15,12 @@ from numpy.typing import NDArray
 from hcdv._files import written_aside
 
 _FORMAT = "hcdv"
+# What numpy and safetensors both have, and what safetensors calls it.
+_DTYPES = {
+    "bool": "BOOL", "uint8": "U8", "uint16": "U16", "uint32": "U32", "uint64": "U64", "int8": "I8",
+    "int16": "I16", "int32": "I32", "int64": "I64", "float16": "F16", "float32": "F32", "float64": "F64",
+    "complex64": "C64",
+}  # fmt: skip
 
 
 def write_tensors(
@@ -40,9 +46,11 @@ def write_tensors(
     ------
     ImportError
         If safetensors is not installed.
+    TypeError
+        If such a file cannot hold an array's dtype.
     """
     numpy_files = _safetensors()
-    plain = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    plain = {name: _plain(name, array) for name, array in arrays.items()}
     header = {"kind": kind, "version": version, "facts": dict(facts)}
     header["sha256"] = _digest(plain, header)
     with written_aside(path) as aside:
@@ -63,27 +71,59 @@ def read_tensors(
     OSError
         If it cannot be read.
     """
-    numpy_files = _safetensors()
-    from safetensors import SafetensorError, safe_open
-
     name = os.fspath(path)
     if not Path(path).is_file():
         raise FileNotFoundError(2, "no such file", name)
+    header, dtypes = _header(name)
+    if not isinstance(header, dict) or header.get("kind") != kind:
+        raise ValueError(f"{name} holds no {kind} of HCDV.")
+    if header.get("version") != version:
+        raise ValueError(
+            f"{name} holds version {header.get('version')!r} of the format, this HCDV reads {version}."
+        )
+    for key, dtype in dtypes.items():
+        if dtype not in _DTYPES.values():
+            raise ValueError(f"{name} is damaged: its array {key!r} is of dtype {dtype}, which numpy has not.")
+    arrays = _arrays(name)
+    facts = header.get("facts")
+    if header.pop("sha256", None) != _digest(arrays, header) or not isinstance(facts, dict):
+        raise ValueError(f"{name} is damaged: its checksum is another.")
+    return arrays, facts
+
+
+def _plain(name: str, array: NDArray[Any]) -> NDArray[Any]:
+    """The array in C order and the byte order of this machine; one without dimensions stays so."""
+    if array.dtype.name not in _DTYPES:
+        raise TypeError(f"{name} is of dtype {array.dtype}, which a safetensors file cannot hold.")
+    return np.asarray(array, array.dtype.newbyteorder("="), order="C")
+
+
+def _header(name: str) -> tuple[Any, dict[str, str]]:
+    """What a file says of itself, and the dtypes of its arrays."""
+    _safetensors()
+    from safetensors import SafetensorError, safe_open
+
     try:
         with safe_open(name, framework="numpy") as file:
+            dtypes = {key: file.get_slice(key).get_dtype() for key in file.keys()}  # noqa: SIM118
             header = json.loads((file.metadata() or {}).get(_FORMAT, "{}"))
-        if not isinstance(header, dict) or header.get("kind") != kind:
-            raise ValueError(f"{name} holds no {kind} of HCDV.")
-        if header.get("version") != version:
-            raise ValueError(
-                f"{name} holds version {header.get('version')!r} of the format, this HCDV reads {version}."
-            )
-        arrays = numpy_files.load_file(name)
-    except (SafetensorError, UnicodeDecodeError, json.JSONDecodeError) as error:
+            # What nests too deep to be written again has no checksum either.
+            json.dumps(header)
+    except (SafetensorError, ValueError, RecursionError) as error:
         raise ValueError(f"{name} is no safetensors file, or it is damaged: {error}.") from None
-    if header.pop("sha256", None) != _digest(arrays, header) or not isinstance(header["facts"], dict):
-        raise ValueError(f"{name} is damaged: its checksum is another.")
-    return arrays, header["facts"]
+    return header, dtypes
+
+
+def _arrays(name: str) -> dict[str, NDArray[Any]]:
+    numpy_files = _safetensors()
+    from safetensors import SafetensorError
+
+    try:
+        arrays: dict[str, NDArray[Any]] = numpy_files.load_file(name)
+    except (SafetensorError, ValueError, OverflowError) as error:
+        # Shapes that numpy cannot have, such as 0 x 2**62.
+        raise ValueError(f"{name} is damaged: {error}.") from None
+    return arrays
 
 
 def _digest(arrays: Mapping[str, NDArray[Any]], header: Mapping[str, Any]) -> str:

@@ -7,8 +7,10 @@ from typing import Any
 
 from hcdv._device import resolve_device
 from hcdv._tensors import read_tensors, write_tensors
+from hcdv._torch_kind import is_module
 from hcdv.encoder._spaces import Encoder
-from hcdv.encoder._state import Own, from_state, to_state
+from hcdv.encoder.embedding import is_embedding
+from hcdv.encoder.state import Own, from_state, to_state
 
 KIND = "encoder"
 FORMAT_VERSION = 1
@@ -28,7 +30,10 @@ def save_encoder(encoder: Encoder, path: str | os.PathLike[str]) -> None:
     Raises
     ------
     TypeError
-        If it is no encoder of this library, or the columns have names that are neither text nor numbers.
+        If it is no encoder of this library, the columns have names that are neither text nor numbers, or a
+        network of your own holds what a file cannot.
+    NotFittedError
+        If it is not fitted.
     OSError
         If the file cannot be written.
     """
@@ -55,16 +60,38 @@ def load_encoder(
 
     Raises
     ------
+    TypeError
+        If ``network`` or ``embedding`` cannot be one.
     ValueError
-        If the file is damaged, of a newer version, or needs what was not passed.
+        If the file is damaged, of a newer version, needs what was not passed, or does not fit what was.
     OSError
         If it cannot be read.
     """
     device = resolve_device(device)
+    _check_own(network, embedding)
     arrays, facts = read_tensors(path, KIND, FORMAT_VERSION)
     try:
         return from_state(facts, arrays, Own(network, embedding), device)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{os.fspath(path)} is damaged: {type(error).__name__} at {error}.") from None
     except ValueError as error:
-        raise ValueError(f"{os.fspath(path)} cannot be loaded: {str(error).rstrip('.')}.") from None
+        # The cause is what the user's own network raised.
+        raise ValueError(f"{os.fspath(path)} cannot be loaded: {str(error).rstrip('.')}.") from error.__cause__
+    except (LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
+        raise ValueError(f"{os.fspath(path)} is damaged: {type(error).__name__} at {error}.") from None
+
+
+def _check_own(network: Any, embedding: Any) -> None:
+    """Refuse what can be neither a network nor an embedding before the file is read."""
+    is_class = isinstance(network, type) and is_module(network)
+    if network is not None and (is_class or not callable(network)):
+        raise TypeError(
+            f"network must be a function that makes a torch module, or a module, got {_kind_of(network)}."
+        )
+    if embedding is not None and not is_embedding(embedding):
+        raise TypeError(
+            "embedding must be a fitted transformer, a torch module or a function of the rows, "
+            f"got {_kind_of(embedding)}."
+        )
+
+
+def _kind_of(item: Any) -> str:
+    return f"the class {item.__name__}" if isinstance(item, type) else type(item).__name__

@@ -13,6 +13,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("safetensors")
 
 from hcdv import HCDV  # noqa: E402
+from hcdv._tensors import read_tensors, write_tensors  # noqa: E402
 from hcdv.datasets import make_synthetic  # noqa: E402
 from hcdv.encoder import Contrastive, make_encoder  # noqa: E402
 from hcdv.encoder.contrastive import _torch_files as files  # noqa: E402
@@ -102,10 +103,93 @@ def test_damaged_files_are_named(tmp_path):
         path.write_bytes(bad)
         with pytest.raises(ValueError, match=r"damaged|holds no training"):
             learn(path)
-    path.unlink()
-    path.mkdir()
-    with pytest.raises(OSError, match="no such file"):
-        learn(path)
+
+
+def test_a_place_that_takes_no_file_is_told_before_the_training(tmp_path):
+    class Never(_Stops):
+        def done(self, epoch):
+            raise AssertionError("it was trained")
+
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(OSError, match="is a folder, not a file"):
+        learn(tmp_path / "folder", progress=Never(0))
+    with pytest.raises(OSError, match=r"the folder .*nowhere does not exist"):
+        learn(tmp_path / "nowhere" / "t", progress=Never(0))
+
+
+class Odd(torch.nn.Module):
+    """A parameter without dimensions, and any precision."""
+
+    def __init__(self, p, dtype=torch.float32):
+        super().__init__()
+        self.temper = torch.nn.Parameter(torch.tensor(1.5))
+        self.linear = torch.nn.Linear(p, 4)
+        self.to(dtype)
+
+    def forward(self, rows):
+        return self.linear(rows.to(self.temper.dtype)) * self.temper + self.temper
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+def test_own_networks_go_on_to_the_same_bits(tmp_path, every_epoch, dtype):
+    recipe = Contrastive(network=lambda p: Odd(p, dtype), max_epochs=4, patience=4)
+    z, space = learn(recipe=recipe)
+    with pytest.raises(_KilledError):
+        learn(tmp_path / "t", recipe, progress=_Stops(2))
+    again, resumed = learn(tmp_path / "t", recipe)
+    np.testing.assert_array_equal(again, z)
+    assert resumed.history == space.history
+    weights = resumed._network.state_dict()
+    for name, value in space._network.state_dict().items():
+        assert weights[name].dtype == dtype and torch.equal(weights[name], value)
+    # The same numbers in another precision are another training.
+    other = Contrastive(network=lambda p: Odd(p, dtype).float().to(torch.float64), max_epochs=4, patience=4)
+    with pytest.raises(ValueError, match="is the checkpoint of another encoder"):
+        learn(tmp_path / "t", other)
+
+
+def test_bfloat16_and_float32_are_two_trainings(tmp_path):
+    # Initial weights that both hold exactly.
+    def network(dtype):
+        return Contrastive(network=lambda p: Odd(p, torch.bfloat16).to(dtype), max_epochs=1)
+
+    learn(tmp_path / "t", network(torch.bfloat16))
+    with pytest.raises(ValueError, match="is the checkpoint of another encoder"):
+        learn(tmp_path / "t", network(torch.float32))
+
+
+def test_a_model_with_a_network_in_bfloat16_keeps_a_checkpoint(tmp_path):
+    recipe = Contrastive(network=lambda p: Odd(p, torch.bfloat16), max_epochs=2)
+    values = [
+        HCDV(encoder=recipe, n_permutations=2, random_state=0, checkpoint=path).fit(DATA.X, DATA.y).values_
+        for path in (None, tmp_path / "run", tmp_path / "run")
+    ]
+    np.testing.assert_array_equal(values[0], values[1])
+    np.testing.assert_array_equal(values[1], values[2])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda arrays: arrays.pop("history"),
+        lambda arrays: arrays.update(history=np.zeros(0)),
+        lambda arrays: arrays.pop("now:network.linear.weight"),
+        lambda arrays: arrays.update({"best:network.linear.bias": np.zeros(99, np.float32)}),
+        lambda arrays: arrays.pop("adam:0:exp_avg"),
+        lambda arrays: arrays.update({"adam:0:exp_avg": np.zeros(99, np.float32)}),
+        lambda arrays: arrays.update({"adam:99:exp_avg": np.zeros(1, np.float32)}),
+        lambda arrays: arrays.update({"adam:x": np.zeros(1, np.float32)}),
+    ],
+)
+def test_crafted_files_end_in_one_sentence(tmp_path, change):
+    """Right checksum, right training, wrong contents."""
+    path = tmp_path / "t"
+    learn(path, Contrastive(max_epochs=1))
+    arrays, facts = read_tensors(path, "training", 1)
+    change(arrays)
+    write_tensors(path, arrays, "training", 1, facts)
+    with pytest.raises(ValueError, match=r"t is damaged: \w+ at .*\.$"):
+        learn(path, Contrastive(max_epochs=1))
 
 
 def test_a_killed_fit_ends_with_the_same_values(tmp_path):

@@ -127,21 +127,27 @@ def new_network(recipe: Contrastive, view: View, seed: int) -> OnSphere:
     """The network of a recipe before training."""
     import torch
 
-    from hcdv.encoder.contrastive import _torch_networks as networks
+    from hcdv.encoder.contrastive._torch_networks import initial
 
     def make() -> Any:
         if is_module(recipe.network):
             return deepcopy(recipe.network)
         if not isinstance(recipe.network, str):
             return deepcopy(recipe.network(*view.shape))
-        # Rows are float32, whatever torch makes by default.
-        if view.kind == "image":
-            return networks.ConvNet(view.shape, recipe.n_hidden, recipe.n_dims).float()
-        if view.kind == "bags":
-            return networks.Bags(view.shape[0], view.code_sizes, recipe.n_hidden, recipe.n_dims).float()
-        return networks.Perceptron(view.shape[0], recipe.n_hidden, recipe.n_dims).float()
+        return library_network(recipe, view)
 
-    return networks.initial(make, seed, torch.from_numpy(view.example()))
+    return initial(make, seed, torch.from_numpy(view.example()))
+
+
+def library_network(recipe: Contrastive, view: View) -> Any:
+    """The library's own network for a view, a torch module in float32 whatever torch makes by default."""
+    from hcdv.encoder.contrastive import _torch_networks as networks
+
+    if view.kind == "image":
+        return networks.ConvNet(view.shape, recipe.n_hidden, recipe.n_dims).float()
+    if view.kind == "bags":
+        return networks.Bags(view.shape[0], view.code_sizes, recipe.n_hidden, recipe.n_dims).float()
+    return networks.Perceptron(view.shape[0], recipe.n_hidden, recipe.n_dims).float()
 
 
 def _location(view: View, rows: NDArray[np.float32]) -> tuple[float, float]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hcdv._random import derive_seed, generator
+from hcdv._validation import check_finite
 from hcdv.encoder.contrastive._torch_networks import OnSphere, cuda_devices, drawing
 from hcdv.encoder.contrastive._torch_objective import (
     confidences,
@@ -207,7 +208,9 @@ def embed(
             network(torch.as_tensor(prepared(rows[a : a + step]), device=device)).cpu().numpy()
             for a in range(0, max(1, len(rows)), step)
         ]
-    return np.ascontiguousarray(np.concatenate(blocks), np.float32)
+    vectors = np.ascontiguousarray(np.concatenate(blocks), np.float32)
+    check_finite(vectors, "the network's answer")
+    return vectors
 
 
 def _in_blocks(network: OnSphere, rows: Tensor) -> Tensor:
