@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from hcdv._validation import check_finite
-from hcdv.encoder._tails import signed_log, tail_scale
+from hcdv.encoder._tails import Tail, straightened, tail_of
 
 MISSING = "missing"
 # A level seen m times keeps m / (m + _PRIOR_ROWS) of its own label shares, the rest is the prior.
@@ -31,6 +31,7 @@ class NumberColumn:
     name: str
     median: float
     unit: float
+    reach: float
     mean: float
     std: float
     flag_missing: bool
@@ -45,19 +46,19 @@ class NumberColumn:
         low, high = float(present.min()), float(present.max())
         if low == high:
             # Only whether it is there can tell anything.
-            return cls(name, low, 0.0, low, 0.0, True) if missing.any() else None
+            return cls(name, low, 0.0, 0.0, low, 0.0, True) if missing.any() else None
         with np.errstate(over="ignore", invalid="ignore"):
             if np.all((present == low) | (present == high)):
-                median, unit, mean, std = float(np.median(present)), 0.0, low, high - low
+                tail, mean, std = Tail(float(np.median(present))), low, high - low
             else:
-                median, unit = tail_scale(present)
-                straight = signed_log(np.where(missing, median, numbers), median, unit)
+                tail = tail_of(present)
+                straight = straightened(np.where(missing, tail.median, numbers), tail)
                 mean, std = float(straight.mean()), float(straight.std())
-        if not np.isfinite([median, unit, mean, std]).all():
+        if not np.isfinite([*tail, mean, std]).all():
             raise ValueError(
                 f"column {name!r} holds numbers whose squares overflow; scale them down first."
             )
-        return cls(name, median, unit, mean, std, bool(missing.any()))
+        return cls(name, *tail, mean, std, bool(missing.any()))
 
     def feature_names(self) -> list[str]:
         names = [self.name] if self.std > 0 else []
@@ -69,7 +70,7 @@ class NumberColumn:
             # What does not fit into float32 becomes infinite; the table encoder looks for that.
             with np.errstate(over="ignore", invalid="ignore"):
                 filled = np.where(missing, self.median, numbers)
-                straight = signed_log(filled, self.median, self.unit)
+                straight = straightened(filled, Tail(self.median, self.unit, self.reach))
                 out[:, 0] = (straight - self.mean) / self.std
         if self.flag_missing:
             out[:, -1] = missing

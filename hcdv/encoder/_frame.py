@@ -21,7 +21,7 @@ class FrameEncoder:
     table : TableEncoder
     identity : IdentityEncoder
         Told that the features come in comparable units: it centres them, and takes principal
-        components above its ``max_columns``.
+        components above its ``max_columns``.  A rare level is no outlier: no row is drawn in.
     is_mixed : bool
         Always True.
     notes : tuple of str
@@ -33,7 +33,7 @@ class FrameEncoder:
 
     def __init__(self, max_categories: int = 20, max_columns: int = 60) -> None:
         self.table = TableEncoder(max_categories)
-        self.identity = IdentityEncoder(max_columns, one_unit=True)
+        self.identity = IdentityEncoder(max_columns, one_unit=True, draws_in=False)
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ import pandas as pd
 import scipy.linalg
 import scipy.sparse
 from numpy.typing import NDArray
+from scipy.special import gammaincinv
 from sklearn.utils.extmath import randomized_svd
 from threadpoolctl import threadpool_limits
 
@@ -17,7 +18,7 @@ from hcdv._random import derive_seed, generator
 from hcdv._validation import check_finite, check_int
 from hcdv.encoder._input import as_frame, as_rows, in_order, is_table
 from hcdv.encoder._spaces import Spaces
-from hcdv.encoder._tails import signed_log, tail_scale
+from hcdv.encoder._tails import Tail, straightened, tail_of
 
 _FIT_ROWS = 50_000  # principal components and tails are learned on at most so many rows
 _BLOCK_NUMBERS = 2**21  # numbers in a block: 16 MB in float64
@@ -26,6 +27,10 @@ _SVD_NUMBERS = 2**25  # numbers in that sample: 128 MB in float32
 # Columns whose largest standard deviation is within this factor of the median one are taken to be
 # of one unit (pixels, embeddings): their relative sizes are information and are kept.
 _ONE_UNIT = 10.0
+# A row is far from all others beyond so many times the length that this share of normal rows with the
+# same median and as many dimensions stays below.  None in the sets of the benches is.
+_FAR, _NEARLY_ALL = 2.5, 0.999
+_FAR_ROWS = 2048  # by which that is decided
 
 
 class IdentityEncoder:
@@ -46,11 +51,17 @@ class IdentityEncoder:
     one_unit : bool or None
         True: the columns come in comparable units already and are only centred, never rescaled.
         False: they are always put on their own scales. None: decided from the data.
+    draws_in : bool
+        Whether rows far from all others are drawn in, and hardly count for the principal components.
 
     Attributes
     ----------
     n_columns_ : int
         Columns (after flattening) of the training rows.
+    median_, unit_, reach_ : float64 [p]
+        How columns are straightened: a signed logarithm where the unit is above 0, cut where the reach is.
+    radius_ : float
+        Rows whose vector is longer are drawn in to this length; 0: none are.
     names_ : pandas.Index or None
         Their names, if the training rows came as a frame: later frames are put in this order.
     one_unit_ : bool
@@ -67,11 +78,16 @@ class IdentityEncoder:
     others: tuple[str, ...] = ()
 
     def __init__(
-        self, max_columns: int = 60, n_components: int = 64, one_unit: bool | None = None
+        self,
+        max_columns: int = 60,
+        n_components: int = 64,
+        one_unit: bool | None = None,
+        draws_in: bool = True,
     ) -> None:
         self.max_columns = check_int(max_columns, "max_columns", 1)
         self.n_components = check_int(n_components, "n_components", 1)
         self.one_unit = one_unit
+        self.draws_in = draws_in
 
     def fit(self, X: Any, y: Any = None, *, seed: int = 0) -> Self:
         """Learn the spaces from the training rows.
@@ -104,6 +120,7 @@ class IdentityEncoder:
         if self.sparse_:
             with threadpool_limits(1):
                 self._fit_sparse(rows, sample, seed)
+                self.radius_ = self._radius_of(self._project_sparse(rows[sample], "X"))
             return self
         self._keep_scales(p)
         mean, std = self._moments(rows)
@@ -117,7 +134,7 @@ class IdentityEncoder:
             self.one_unit_ = self.one_unit
         if not self.one_unit_:
             self._fit_tails(rows, sample)
-            if self.unit_.any():
+            if self.unit_.any() or self.reach_.any():
                 mean, std = self._moments(rows)
         self.mean_ = mean
         self.std_ = np.where(std > 0, std, 1.0)
@@ -128,6 +145,9 @@ class IdentityEncoder:
                 self.scale_ = np.full(1, _power_of_two(float(np.sqrt(np.mean(std**2)))))
             with threadpool_limits(1):
                 self._fit_components(rows, sample, seed)
+        with threadpool_limits(1):
+            some = self._scaled_rows(rows, _thin(sample, max(1, _BLOCK_NUMBERS // p)))
+            self.radius_ = self._radius_of(self._mixed(some))
         return self
 
     def transform(self, X: Any, *, name: str = "X") -> NDArray[np.float32]:
@@ -159,7 +179,7 @@ class IdentityEncoder:
             raise ValueError(f"{name} has {p} features, but X had {self.n_columns_} features.")
         if self.sparse_:
             with threadpool_limits(1):
-                vote = self._project_sparse(rows, name)
+                vote = _drawn_in(self._project_sparse(rows, name), self.radius_)
             return Spaces(vote, vote)
         mix = self.components_
         width = self.n_columns_ if mix is None else mix.shape[1]
@@ -169,18 +189,27 @@ class IdentityEncoder:
         with threadpool_limits(1), np.errstate(over="ignore", invalid="ignore"):
             for start, stop, block in _blocks(rows, name):
                 centred = self._straighten(block) - self.mean_
-                if mix is None:
-                    vote[start:stop] = centred / self.scale_
-                else:
-                    vote[start:stop] = (centred / self.scale_).astype(np.float32) @ mix
-                    if columns:
-                        kept[start:stop] = centred / self.std_
-                        _check_near(kept[start:stop], name, start)
+                vote[start:stop] = self._mixed((centred / self.scale_).astype(np.float32))
                 _check_near(vote[start:stop], name, start)
-        return Spaces(vote, kept)
+                if kept is not vote:
+                    kept[start:stop] = centred / self.std_
+                    _check_near(kept[start:stop], name, start)
+        if columns and mix is None and _any_longer(vote, self.radius_):
+            kept = vote.copy()  # trees want the columns as they are
+        return Spaces(_drawn_in(vote, self.radius_), kept)
+
+    def _mixed(self, scaled: NDArray[np.float32]) -> NDArray[np.float32]:
+        return scaled if self.components_ is None else scaled @ self.components_
+
+    def _scaled_rows(self, rows: Any, chosen: NDArray[np.intp]) -> NDArray[np.float32]:
+        block = self._straighten(_gather(rows, chosen, slice(None)))
+        return ((block - self.mean_) / self.scale_).astype(np.float32)
+
+    def _radius_of(self, vote: NDArray[np.float32]) -> float:
+        return _far_length(vote) if self.draws_in else 0.0
 
     def _keep_scales(self, p: int) -> None:
-        self.median_, self.unit_ = np.zeros(p), np.zeros(p)
+        self.median_, self.unit_, self.reach_ = np.zeros(p), np.zeros(p), np.zeros(p)
 
     def _fit_tails(self, rows: Any, sample: NDArray[np.intp]) -> None:
         # Columns in groups, so that the sample of a wide matrix is never copied as a whole.
@@ -189,11 +218,12 @@ class IdentityEncoder:
             chunk = _gather(rows, sample, slice(first, first + width))
             for j in range(chunk.shape[1]):
                 column = np.ascontiguousarray(chunk[:, j])
-                self.median_[first + j], self.unit_[first + j] = tail_scale(column)
+                k = first + j
+                self.median_[k], self.unit_[k], self.reach_[k] = tail_of(column)
 
     def _straighten(self, block: NDArray[np.float64]) -> NDArray[np.float64]:
-        for j in np.flatnonzero(self.unit_):
-            block[:, j] = signed_log(block[:, j], self.median_[j], self.unit_[j])
+        for j in np.flatnonzero(self.unit_ + self.reach_):
+            block[:, j] = straightened(block[:, j], Tail(self.median_[j], self.unit_[j], self.reach_[j]))
         return block
 
     def _moments(self, rows: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -227,9 +257,11 @@ class IdentityEncoder:
         gram = np.zeros((p, p)) if p <= _GRAM_COLUMNS else None
         data = np.empty((len(sample), p), np.float32) if gram is None else None
         step = max(1, _BLOCK_NUMBERS // p)
+        far = self._radius_of(self._scaled_rows(rows, _thin(sample, step)))
         for start in range(0, len(sample), step):
-            block = _gather(rows, sample[start : start + step], slice(None))
-            centred = ((self._straighten(block) - self.mean_) / self.scale_).astype(np.float32)
+            centred = self._scaled_rows(rows, sample[start : start + step])
+            # The farther out, the less a row counts.
+            _drawn_in(centred, far, power=2)
             if gram is not None:
                 gram += centred.T @ centred
             elif data is not None:
@@ -285,6 +317,39 @@ def _blocks(rows: Any, name: str) -> Iterator[tuple[int, int, NDArray[np.float64
             # Once more over all rows, for the message: it names the count and the first place.
             check_finite(_dense(rows) if scipy.sparse.issparse(rows) else rows, name)
         yield start, stop, block
+
+
+def _lengths(vectors: NDArray[np.float32]) -> NDArray[np.float64]:
+    # Squares in float64: they leave the range of float32.
+    lengths: NDArray[np.float64] = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64))
+    return lengths
+
+
+def _any_longer(vectors: NDArray[np.float32], radius: float) -> bool:
+    return bool(radius) and bool((_lengths(vectors) > radius).any())
+
+
+def _far_length(vectors: NDArray[np.float32]) -> float:
+    """Length beyond which a vector like these [n, d] is far from all."""
+    some = vectors[_thin(np.arange(len(vectors)), _FAR_ROWS)].astype(np.float64)
+    size = np.abs(some).max(initial=0.0)
+    if not size > 0:
+        return 0.0
+    some /= size  # so that fourth powers stay finite
+    gram = some.T @ some if some.shape[1] <= len(some) else some @ some.T
+    # As many dimensions as if all had the same variance: lengths in few of them spread more.
+    n_dims = np.trace(gram) ** 2 / np.sum(gram**2)
+    spread = np.sqrt(gammaincinv(n_dims / 2, _NEARLY_ALL) / gammaincinv(n_dims / 2, 0.5))
+    return float(_FAR * spread * np.median(_lengths(vectors)))
+
+
+def _drawn_in(vectors: NDArray[np.float32], radius: float, power: int = 1) -> NDArray[np.float32]:
+    """Vectors longer than ``radius`` made radius (radius / length)^(power - 1) long, in place; 0: none are."""
+    if radius:
+        lengths = _lengths(vectors)
+        far = np.flatnonzero(lengths > radius)
+        vectors[far] *= ((radius / lengths[far]) ** power).astype(np.float32)[:, None]
+    return vectors
 
 
 def _check_near(encoded: NDArray[np.float32], name: str, first: int) -> None:

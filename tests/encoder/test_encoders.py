@@ -66,22 +66,89 @@ def test_short_tails_are_left_alone_and_long_ones_are_not():
     X[:, 2] = np.where(X[:, 2] > 1.3, np.exp(8 + X[:, 0]), 0.0)
     spaces = IdentityEncoder().fit_spaces(X)
     z = (X - X.mean(0)) / X.std(0)
-    np.testing.assert_allclose(spaces.vote[:, 0], z[:, 0], atol=1e-5)
-    assert np.abs(z[:, 1]).max() > 10 > np.abs(spaces.vote[:, 1]).max()
+    np.testing.assert_allclose(spaces.columns[:, 0], z[:, 0], atol=1e-5)
+    assert np.abs(z[:, 1]).max() > 10 > np.abs(spaces.columns[:, 1]).max()
     for j in range(3):  # monotone: forests see no difference
         order = np.argsort(X[:, j], kind="stable")
-        assert (np.diff(spaces.vote[order, j]) >= -1e-6).all()
+        assert (np.diff(spaces.columns[order, j]) >= -1e-6).all()
 
 
 def test_tails_do_not_depend_on_the_unit():
     x = np.exp(normal(500, 1)[:, 0])
     for factor in (1e-6, 1e6):
-        a = tails.signed_log(x, *tails.tail_scale(x))
-        b = tails.signed_log(x * factor, *tails.tail_scale(x * factor))
+        a = tails.straightened(x, tails.tail_of(x))
+        b = tails.straightened(x * factor, tails.tail_of(x * factor))
         np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)
-    assert tails.tail_scale(np.full(9, 4.0)) == (4.0, 0.0)
-    assert tails.tail_scale(np.repeat([0.0, 1.0], [99, 1])) == (0.0, 0.0)
-    assert tails.tail_scale(np.repeat([0.0, 1.0, 1e300], [97, 2, 1]))[1] > 0
+    assert tails.tail_of(np.full(9, 4.0)) == (4.0, 0.0, 0.0)
+    assert tails.tail_of(np.repeat([0.0, 1.0], [99, 1])) == (0.0, 0.0, 0.0)
+    assert tails.tail_of(np.repeat([0.0, 1.0, 1e300], [97, 2, 1])).unit > 0
+
+
+@pytest.mark.parametrize("factor", [1e-200, 1.0, 1e150])
+def test_gross_outliers_are_cut_and_long_tails_are_not(factor):
+    generator = np.random.default_rng(0)
+    x = generator.normal(size=3000)
+    x[:60] = 20 * generator.normal(size=60)
+    tail = tails.tail_of(factor * x)
+    assert tail.unit == 0.0
+    assert 3.5 < tail.reach / factor < 4.5  # six median distances of a normal column
+    cut = tails.straightened(factor * x, tail)
+    np.testing.assert_allclose(np.abs(cut - tail.median).max(), tail.reach)
+    inside = np.abs(x) < 3.4
+    np.testing.assert_array_equal(cut[inside], factor * x[inside])
+    for draw in (generator.exponential, generator.lognormal, generator.laplace):
+        long = draw(size=3000)
+        assert tails.tail_of(long).reach == 0.0 < tails.tail_of(long).unit
+
+
+@pytest.mark.parametrize("d", [8, 300])
+def test_outliers_do_not_move_the_others(d):
+    """Without the drawing in, the outliers of the wide rows take most of the principal components."""
+    generator = np.random.default_rng(0)
+    X = generator.normal(size=(1500, 5)) @ generator.normal(size=(5, d))
+    X += 0.3 * generator.normal(size=X.shape)
+    far = 20 * X.std(axis=0) * generator.normal(size=(30, d))
+    clean, disturbed = (IdentityEncoder(n_components=10).fit(rows) for rows in (X, np.vstack([X, far])))
+    before, after = clean.transform(X), disturbed.transform(X)
+    pairs = generator.integers(0, 1500, (2, 4000))
+    distances = [np.linalg.norm(z[pairs[0]] - z[pairs[1]], axis=1) for z in (before, after)]
+    assert np.corrcoef(distances)[0, 1] > 0.99
+    drawn = np.linalg.norm(disturbed.transform(far), axis=1)
+    assert drawn.max() <= disturbed.radius_ * (1 + 1e-5)
+    naive = IdentityEncoder(n_components=10, draws_in=False).fit(np.vstack([X, far]))
+    if d > 60:
+        z = naive.transform(X)
+        other = np.linalg.norm(z[pairs[0]] - z[pairs[1]], axis=1)
+        assert np.corrcoef(distances[0], other)[0, 1] < 0.95
+
+
+@pytest.mark.parametrize("make", [np.asarray, scipy.sparse.csr_matrix])
+def test_far_rows_keep_their_direction(make):
+    X = normal(400, 80)
+    encoder = IdentityEncoder(one_unit=True).fit(make(X))
+    rows = np.vstack([X[:3], 1000 * X[:3], 1e30 * X[:3]])
+    z = encoder.transform(make(rows)).astype(float)
+    np.testing.assert_array_equal(z[:3], encoder.transform(make(X[:3])))
+    np.testing.assert_allclose(np.linalg.norm(z[3:], axis=1), encoder.radius_, rtol=1e-5)
+    np.testing.assert_allclose(z[3:6], z[6:], rtol=0.05, atol=0.05 * encoder.radius_)
+    # The more so the fewer the dimensions: lengths spread more there.
+    shares = []
+    for d in (1, 5, 50):
+        many = normal(4000, d)
+        few = IdentityEncoder().fit(many)
+        shares.append(few.radius_ / np.median(np.linalg.norm(few.transform(many), axis=1)))
+    assert shares[0] > 10 > shares[1] > shares[2] > 2.5
+
+
+def test_columns_for_trees_are_not_drawn_in():
+    X = normal(500, 5)
+    encoder = IdentityEncoder().fit(X)
+    rows = np.vstack([X[:5], np.full((1, 5), 1e6)])
+    spaces = encoder.spaces(rows)
+    assert np.linalg.norm(spaces.vote[5]) <= encoder.radius_ * (1 + 1e-6) < 1e5 < spaces.columns[5].min()
+    np.testing.assert_array_equal(spaces.vote[:5], spaces.columns[:5])
+    near = encoder.spaces(X[:5])
+    assert near.vote is near.columns
 
 
 def test_many_columns_of_one_unit_become_components_of_the_centred_columns():

@@ -113,7 +113,7 @@ def test_what_no_file_can_tell_apart_is_encoded_all_the_same(tmp_path):
 
 
 def test_mistakes_leave_the_old_file_and_nothing_else(tmp_path):
-    encoder = fitted(NUMBERS)
+    encoder = IdentityEncoder(draws_in=False).fit(NUMBERS)
     path = tmp_path / "z.npy"
     encode_to_disk(encoder, NUMBERS, path)
     before = path.read_bytes()

@@ -69,7 +69,8 @@ def _column(kind: str, told: Facts, arrays: Mapping[str, NDArray[Any]]) -> Colum
     if kind == "number":
         return NumberColumn(
             name, finite(told["median"], "median"), finite(told["unit"], "unit", 0.0),
-            finite(told["mean"], "mean"), finite(told["std"], "std", 0.0), flag_missing,
+            finite(told["reach"], "reach", 0.0), finite(told["mean"], "mean"),
+            finite(told["std"], "std", 0.0), flag_missing,
         )  # fmt: skip
     if kind not in _COLUMNS:
         raise ValueError(f"its column {name!r} is of kind {kind!r}")
