@@ -7,6 +7,7 @@ of cores, and oversubscribe them.
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,6 +36,7 @@ def single_threaded_blas() -> Iterator[None]:
             _blas_before[:] = _threads_of(controller, "blas")
             _set_blas([(library, 1) for library, _ in _blas_before])
         _depth += 1
+    _settle_torch()
     openmp_before = _threads_of(controller, "openmp")
     limit_openmp_of_this_thread(controller)
     try:
@@ -50,8 +52,20 @@ def single_threaded_blas() -> Iterator[None]:
 
 def limit_openmp_of_this_thread(controller: ThreadpoolController) -> None:
     """One OpenMP thread for the calling thread, until told otherwise."""
+    _settle_torch()
     for library, _ in _threads_of(controller, "openmp"):
         library.set_num_threads(1)
+
+
+def _settle_torch() -> None:
+    """Let torch set the calling thread's OpenMP threads now.
+
+    It does so at its first loop in a thread, if `torch.set_num_threads` was ever called, and would undo
+    what was set here before.
+    """
+    torch = sys.modules.get("torch")
+    if torch is not None and hasattr(torch, "get_num_threads"):
+        torch.get_num_threads()
 
 
 def _threads_of(controller: ThreadpoolController, api: str) -> list[tuple[Any, int]]:
