@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from hcdv.result import ValuationResult as ValuationResult
 
 _NAMES = {"HCDV": "estimator", "Hierarchy": "hierarchy", "ValuationResult": "result"}
-_MODULES = ("baselines", "datasets", "diagnostics", "games", "shapley")
+_MODULES = ("baselines", "datasets", "diagnostics", "games", "shapley", "tasks")
 
 __all__ = ["HCDV", "Hierarchy", "ValuationResult", "__version__", *_MODULES]
 

@@ -1,4 +1,4 @@
-"""The command line: ``hcdv demo`` and ``hcdv value``."""
+"""The command line: ``hcdv demo``, ``hcdv value`` and ``hcdv payout``."""
 
 from __future__ import annotations
 
@@ -268,6 +268,85 @@ def value(
         if group_columns is not None:
             _show_groups(result, [" / ".join(row) for row in group_columns])
         click.echo(f"\nWrote {len(result):,} values to {out}")
+
+
+@main.command()
+@click.argument("values", type=click.Path(path_type=Path))
+@click.option("--by", required=True, help="Column that names the seller of each row.")
+@click.option("--total", required=True, help="Money to share out, such as 1000 or 99.95.")
+@click.option("--currency", default="", help="EUR, JPY, ...: decides the smallest coin.")
+@click.option("--minimum", default="0", help="Every seller gets this at least.")
+@click.option("--decimals", type=int, help="Digits behind the point, whatever the currency.")
+@click.option("--negative", is_flag=True, help="Sellers of negative value pay, instead of getting nothing.")
+@click.option("--sellers", type=click.Path(path_type=Path), help="File that holds --by, if VALUES does not.")
+@click.option(
+    "--id", "id_column", default="id", show_default=True, help="Column that names the rows in --sellers."
+)
+@click.option("--out", type=click.Path(path_type=Path), help="Amounts to write.")
+def payout(
+    values: Path,
+    by: str,
+    total: str,
+    currency: str,
+    minimum: str,
+    decimals: int | None,
+    negative: bool,
+    sellers: Path | None,
+    id_column: str,
+    out: Path | None,
+) -> None:
+    """Share money out over sellers by VALUES, a file that `hcdv value` wrote."""
+    from hcdv.io import check_destination, write_values
+    from hcdv.tasks import marketplace_payouts
+
+    if out is not None:
+        check_destination(out)
+    _check_distinct({"VALUES": values, "--sellers": sellers}, {"--out": out})
+    frame = _read(values)
+    _check_columns(frame, ["value"], values)
+    if sellers is None:
+        _check_columns(frame, [by], values)
+        names = frame[by]
+    else:
+        names = _joined(frame, values, _read(sellers), sellers, id_column, by)
+    if names.isna().any():
+        missing = int(names.isna().sum())
+        raise ValueError(f"{sellers or values} has {missing} rows without a seller in column {by!r}.")
+    paid = marketplace_payouts(
+        frame["value"].to_numpy(),
+        names.to_numpy(),
+        total,
+        currency=currency,
+        decimals=decimals,
+        nonnegative=not negative,
+        minimum=minimum,
+    )
+    click.echo(str(paid))
+    if out is not None:
+        table = paid.to_frame()
+        write_values(table, out)
+        click.echo(f"Wrote {len(table):,} amounts to {out}")
+
+
+def _joined(
+    frame: pd.DataFrame, path: Path, others: pd.DataFrame, other_path: Path, id_column: str, by: str
+) -> pd.Series:
+    """Column ``by`` of another file for each row of ``frame``, by the names of the rows."""
+    _check_columns(frame, ["id"], path)
+    _check_columns(others, [id_column, by], other_path)
+    mine, theirs = frame["id"], others[id_column]
+    if mine.dtype != theirs.dtype:
+        # One file may have kept numbers as text.
+        mine, theirs = mine.astype(str), theirs.astype(str)
+    if theirs.duplicated().any():
+        raise ValueError(f"{other_path} has the row {theirs[theirs.duplicated()].iloc[0]!s} more than once.")
+    unknown = ~mine.isin(theirs)
+    if unknown.any():
+        raise ValueError(
+            f"{other_path} has no row for {int(unknown.sum())} of the {len(mine)} values (first: "
+            f"{mine[unknown].iloc[0]!s})."
+        )
+    return others[by].set_axis(theirs)[mine.to_numpy()].reset_index(drop=True)
 
 
 def _utility(names: str, resolution: str | None) -> Any:

@@ -16,6 +16,7 @@ LAYERS = {
     "__main__": 11,
     "cli": 10,
     "plot": 9,
+    "tasks": 8,
     "estimator": 7,
     "HCDV": 7,
     "ValuationResult": 4,

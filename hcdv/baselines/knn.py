@@ -5,11 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
+from scipy.spatial.distance import cdist
 
-from hcdv._validation import check_labels
+from hcdv._progress import Progress
+from hcdv._random import RandomState, check_seed
+from hcdv._validation import check_int, check_labels, check_matrix
+from hcdv.engine import Threads
 from hcdv.result import ValuationResult
 from hcdv.shapley import knn_shapley_values
+
+# Distances of one task of the weighted vote; it depends on the data alone, and so do the bits.
+TASK_CELLS = 1 << 20
+# No neighbour is so near that the width of its kernel vanishes.
+SMALLEST_WIDTH = 1e-12
 
 
 def knn_shapley(
@@ -19,19 +28,30 @@ def knn_shapley(
     y_val: ArrayLike,
     *,
     k: int = 5,
+    weighted: bool = False,
+    random_state: RandomState = None,
     n_jobs: int | None = None,
+    verbose: int = 0,
 ) -> ValuationResult:
     """Exact Shapley values of the rows for a k-nearest-neighbour vote on the validation rows.
 
-    The game is the mean over validation rows of (rows with its label among the min(k, |S|) nearest) / k.
-    O((n log n) n_val); no sampling.  Columns are used as given: standardise them first.
+    The game is the mean over validation rows of (rows with its label among the min(k, |S|) nearest) / k, or of
+    their weights' sum / k.  O((n log n) n_val); no sampling, so the values are exact for data of any size.
+    Columns are used as given: standardise them first.
 
     Parameters
     ----------
     X, y : float [n, d] and labels [n]
     X_val, y_val : float [n_val, d] and labels [n_val]
+        A label unseen in y matches nothing.
     k : int
         Neighbours that vote.
+    weighted : bool
+        Whether a row at distance d from a validation row votes with weight exp(-2 d^2 / h^2), h being the
+        distance to the k-th nearest of all rows.  Weights are fixed before the game and never divided by their
+        sum in S; this keeps the closed form, which weights normalised in every coalition would lose.
+    random_state, verbose
+        Nothing is drawn, and there is one stage; there so that all baselines are called alike.
     n_jobs : int, optional
         Threads; all available cores by default.
 
@@ -40,15 +60,34 @@ def knn_shapley(
     ValuationResult
         With the single part ``"knn"`` and no standard error.
 
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is not what it should be.
+
     Notes
     -----
     Jia et al., "Efficient task-specific data valuation for nearest neighbor algorithms", VLDB 2019,
-    Theorem 1; rows at equal distance count in the order of X.
+    Theorem 1; rows at equal distance count in the order of X.  The proof needs nothing of a vote but that it
+    does not depend on who else is in S, and so holds for fixed weights too.
     """
-    values = knn_shapley_values(X, y, X_val, y_val, k, n_jobs)
+    check_int(verbose, "verbose", 0)
+    check_seed(random_state)
+    if X_val is None or y_val is None:
+        raise ValueError("X_val and y_val must be given: the nearest rows vote on validation rows.")
+    if not isinstance(weighted, (bool, np.bool_)):
+        raise TypeError(f"weighted must be True or False, got {weighted!r}.")
+    with Progress(verbose > 0).stage("finding neighbours"):
+        if weighted:
+            values = _weighted_values(X, y, X_val, y_val, check_int(k, "k", 1), Threads(n_jobs))
+        else:
+            values = knn_shapley_values(X, y, X_val, y_val, k, n_jobs)
+    labels = check_labels(y, len(values), "y")
+    index = getattr(X, "index", None)
+    is_named = index is not None and getattr(index, "is_unique", False)
     return ValuationResult(
         values=values,
-        ids=np.arange(len(values)),
+        ids=np.asarray(index) if is_named else np.arange(len(values)),
         parts={"knn": values},
         weights={"knn": 1.0},
         v_empty=0.0,
@@ -56,5 +95,47 @@ def knn_shapley(
         n_evaluations=0,
         n_permutations=0,
         stopped_by="exact",
-        labels=check_labels(y, len(values), "y"),
+        labels=labels,
     )
+
+
+def _weighted_values(
+    X: Any, y: Any, X_val: Any, y_val: Any, k: int, threads: Threads
+) -> NDArray[np.float64]:
+    """Shapley values where a vote weighs what its distance says; float64 [n]."""
+    rows = check_matrix(X, "X")
+    queries = check_matrix(X_val, "X_val", n_columns=rows.shape[1])
+    n = len(rows)
+    if n == 0 or len(queries) == 0:
+        raise ValueError(f"X and X_val must have rows, got {n} and {len(queries)}.")
+    labels, labels_val = check_labels(y, n, "y"), check_labels(y_val, len(queries), "y_val")
+    if (labels.dtype.kind in "USO") != (labels_val.dtype.kind in "USO"):
+        raise TypeError(f"y holds {labels.dtype} labels and y_val {labels_val.dtype}; give both the same type.")
+    codes = np.unique(np.concatenate([labels, labels_val]), return_inverse=True)[1]
+    labels, labels_val = codes[:n], codes[n:]
+    # A row at rank r is among the k nearest of a random coalition with this chance, over its rank.
+    rank = np.arange(1, n + 1)
+    shares = np.minimum(k, rank) / (float(k) * rank)
+    step = max(1, TASK_CELLS // n)
+
+    def task(begin: int) -> NDArray[np.float64]:
+        """Sum of the values over some queries."""
+        end = min(begin + step, len(queries))
+        squared = cdist(queries[begin:end], rows, "sqeuclidean")
+        order = np.argsort(squared, axis=1, kind="stable")
+        squared = np.take_along_axis(squared, order, axis=1)
+        width = np.maximum(squared[:, [min(k, n) - 1]], SMALLEST_WIDTH**2)
+        votes = np.exp(-2.0 * squared / width) * (labels[order] == labels_val[begin:end, None])
+        # From the farthest row inwards: neighbours in rank differ by the vote that one takes from the other.
+        gains = votes * shares
+        gains[:, :-1] -= votes[:, 1:] * shares[:-1]
+        by_rank = np.cumsum(gains[:, ::-1], axis=1)[:, ::-1]
+        total = np.zeros(n)
+        for places, values in zip(order, by_rank, strict=True):
+            total[places] += values
+        return total
+
+    values = np.zeros(n)
+    for part in threads.map(task, range(0, len(queries), step)):
+        values += part
+    return values / len(queries)
