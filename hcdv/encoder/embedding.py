@@ -138,10 +138,10 @@ def _needs_labels(part: Any) -> bool:
 
 
 def _seeds(transformer: Any, seed: int) -> dict[str, int]:
-    """The seed for every part that has none."""
+    """The seed for every part that has none, in the 32 bits that scikit-learn takes."""
     given = transformer.get_params(deep=True)
     return {
-        name: seed
+        name: seed % 2**32
         for name, value in given.items()
         if value is None and (name == "random_state" or name.endswith("__random_state"))
     }

@@ -109,6 +109,14 @@ def test_every_part_of_a_transformer_has_the_seed():
         np.testing.assert_array_equal(np.random.get_state()[1], state)  # noqa: NPY002
 
 
+def test_any_seed_will_do_for_a_transformer():
+    from sklearn.random_projection import GaussianRandomProjection
+
+    for seed in (None, 2**40, np.random.default_rng(0)):
+        model = HCDV(encoder=GaussianRandomProjection(3), n_permutations=4, random_state=seed)
+        assert np.isfinite(model.fit(DATA.X, Y).values_).all()
+
+
 def test_a_fitted_encoder_is_used_as_it_is():
     before = fit("identity")
     rows = before.encoder_.transform(DATA.X)

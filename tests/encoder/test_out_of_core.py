@@ -569,3 +569,11 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
     # 115 MB more of input and as much of output.
     assert peak(2_000_000) - peak(200_000) < 15
+
+
+def test_no_file_is_encoded_onto_itself(tmp_path):
+    path = tmp_path / "x.npy"
+    np.save(path, NUMBERS)
+    with pytest.raises(ValueError, match="path must be another file than X"):
+        encode_to_disk(fitted(NUMBERS), path, path)
+    np.testing.assert_array_equal(np.load(path), NUMBERS)

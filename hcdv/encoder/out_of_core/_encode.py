@@ -92,6 +92,8 @@ def encode_to_disk(
     if space is not None and space not in others:
         raise ValueError(f"space must be one of the encoder's ({', '.join(others) or 'none'}), got {space!r}.")
     target = check_place(path)
+    if isinstance(X, (str, os.PathLike)) and target.exists() and os.path.samefile(X, target):
+        raise ValueError(f"path must be another file than X, got {os.fspath(path)} for both.")
     X = readable(X)
     is_sliced = hasattr(X, "shape")
     n = length(X, n_rows) if is_sliced else check_int(n_rows, "n_rows (of an iterable)", 1)

@@ -87,7 +87,7 @@ def _network(recipe: Contrastive, view: View, weights: Mapping[str, Any]) -> Any
         check_weights(weights, network.state_dict(), is_own=is_own)
         network.load_state_dict(weights, assign=not is_own)
     except (RuntimeError, TypeError, ValueError) as error:
-        raise ValueError(f"its weights do not fit the network ({str(error).splitlines()[0]})") from None
+        raise ValueError(f"its weights do not fit the network ({' '.join(str(error).split()):.300})") from None
     return network
 
 
