@@ -15,16 +15,16 @@ from typing import Any
 
 import numpy as np
 from joblib import Parallel, delayed
-from sklearn.metrics import f1_score, roc_auc_score
 
+from bench._flips import flip_scores, mean_over_seeds
 from bench._measure import arguments, run
 from bench._sets import SETS
 from hcdv import HCDV
 from hcdv.datasets import flip_labels
 from hcdv.games import Kernel
-from hcdv.selection import two_means_threshold
 
 NOISES = (0.05, 0.15)
+KEYS = ("auc", "f1", "seconds")
 ALL = ["kernel", "fit", "forest"]
 SPACES = ["identity", "contrastive", "forest"]
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -62,7 +62,7 @@ def main(options: argparse.Namespace) -> list[dict[str, Any]]:
     for noise in NOISES:
         print(f"{noise:.0%} flips" + " " * 30 + "".join(f"{name[:10]:>12}" for name in names) + "        mean")
         for variant in VARIANTS:
-            figures = [mean(rows, noise, variant, name) for name in names]
+            figures = [mean_over_seeds(rows, KEYS, noise, variant, name) for name in names]
             print(
                 f"{variant:<38}" + "".join(f"  {auc:.3f}/{f1:.2f}" for auc, f1, _ in figures)
                 + "  {:.4f}/{:.3f}  {:.2f} s".format(*np.mean(figures, axis=0)),
@@ -90,20 +90,13 @@ def one_cell(name: str, noise: float, seed: int) -> list[dict[str, Any]]:
                 "noise": noise,
                 "seed": seed,
                 "variant": variant,
-                "auc": float(roc_auc_score(is_flipped, -values)),
-                "f1": float(f1_score(is_flipped, values <= two_means_threshold(values))),
+                **flip_scores(values, is_flipped),
                 "weights": model.result_.weights,
                 "widths": model.kernel_widths_,
                 "seconds": seconds,
             }
         )
     return rows
-
-
-def mean(rows: list[dict[str, Any]], noise: float, variant: str, name: str) -> tuple[float, ...]:
-    """AUC, F1 and seconds over the seeds."""
-    mine = [r for r in rows if (r["noise"], r["variant"], r["set"]) == (noise, variant, name)]
-    return tuple(float(np.mean([r[key] for r in mine])) for key in ("auc", "f1", "seconds"))
 
 
 if __name__ == "__main__":

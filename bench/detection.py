@@ -20,15 +20,14 @@ import numpy as np
 from joblib import Parallel, delayed
 from sklearn.ensemble import BaggingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import f1_score, roc_auc_score
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.tree import DecisionTreeClassifier
 
+from bench._flips import flip_scores
 from bench._measure import arguments, run
 from bench._sets import SETS, rival_columns
 from hcdv import HCDV
 from hcdv.datasets import flip_labels
-from hcdv.selection import two_means_threshold
 from hcdv.shapley import knn_shapley_values
 
 NOISES = (0.05, 0.15)
@@ -88,8 +87,7 @@ def one_cell(name: str, noise: float, seed: int, ours_only: bool) -> list[dict[s
                 "seed": seed,
                 "method": method,
                 "n": len(y),
-                "auc": float(roc_auc_score(is_flipped, -values)),
-                "f1": float(f1_score(is_flipped, values <= two_means_threshold(values))),
+                **flip_scores(values, is_flipped),
                 "seconds": seconds,
             }
         )

@@ -21,15 +21,15 @@ from typing import Any
 import numpy as np
 from joblib import Parallel, delayed
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import f1_score, roc_auc_score
+from sklearn.metrics import roc_auc_score
 
+from bench._flips import flip_scores, mean_over_seeds
 from bench._measure import arguments, run
 from bench._sets import SETS, rival_columns
 from bench._spaces import SupCon, nca, pca
 from hcdv import HCDV
 from hcdv.datasets import flip_labels
 from hcdv.encoder import Contrastive
-from hcdv.selection import two_means_threshold
 
 NOISES = (0.05, 0.15)
 FRACTION = 0.3
@@ -84,7 +84,7 @@ def main(options: argparse.Namespace) -> list[dict[str, Any]]:
     for noise in NOISES:
         print(f"{noise:.0%} flips" + " " * 26 + "".join(f"{name[:10]:>12}" for name in names) + "        mean")
         for variant in variants:
-            figures = [mean(rows, noise, variant, name) for name in names]
+            figures = [mean_over_seeds(rows, KEYS, noise, variant, name) for name in names]
             print(
                 f"{variant:<34}" + "".join(f"  {auc:.3f}/{f1:.2f}" for auc, f1, _, _ in figures)
                 + "  {:.4f}/{:.3f}  top 30% {:.4f}  {:.2f} s".format(*np.mean(figures, axis=0)),
@@ -121,19 +121,12 @@ def one_cell(name: str, noise: float, seed: int, variants: list[str]) -> list[di
                 "noise": noise,
                 "seed": seed,
                 "variant": variant,
-                "auc": float(roc_auc_score(is_flipped, -values)),
-                "f1": float(f1_score(is_flipped, values <= two_means_threshold(values))),
+                **flip_scores(values, is_flipped),
                 "accuracy": float(retrained.score(columns_test, data.y_test)),
                 "seconds": seconds,
             }
         )
     return rows
-
-
-def mean(rows: list[dict[str, Any]], noise: float, variant: str, name: str) -> tuple[float, ...]:
-    """The figures ``KEYS`` over the seeds."""
-    mine = [r for r in rows if (r["noise"], r["variant"], r["set"]) == (noise, variant, name)]
-    return tuple(float(np.mean([r[key] for r in mine])) for key in KEYS)
 
 
 def draw(path: Path) -> None:

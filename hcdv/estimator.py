@@ -11,7 +11,6 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
 from sklearn.utils import Tags
 from sklearn.utils.validation import validate_data
@@ -51,6 +50,7 @@ from hcdv.games import (
     TrainingRows,
     Utility,
     UtilityPlan,
+    as_features,
     plan_utility,
     with_likeliest_weights,
 )
@@ -58,7 +58,7 @@ from hcdv.games.dispersion import inverse_lengths
 from hcdv.games.on_device import device_game
 from hcdv.hierarchy import Hierarchy
 from hcdv.result import ValuationResult
-from hcdv.stopping import StandardError, StoppingRule
+from hcdv.stopping import StoppingRule, stopping_rule
 
 # Behind the name of a checkpoint: where the encoder's training is kept.
 ENCODER_SUFFIX = ".encoder"
@@ -465,9 +465,7 @@ class HCDV(BaseEstimator):
         for path, name in ((self.cache, "cache"), (self.checkpoint, "checkpoint")):
             if path is not None and not isinstance(path, (str, os.PathLike)):
                 raise TypeError(f"{name} must be a path, got {type(path).__name__}.")
-        if self.tol is None or callable(self.tol):
-            return self.tol
-        return StandardError(self.tol)
+        return stopping_rule(self.tol)
 
     def _encoder_checkpoint(self) -> str | None:
         """Beside the chains': what the encoder has learned when they are begun."""
@@ -698,7 +696,7 @@ def _given_rows(
         features = spaces.columns
         features_val = None if spaces_val is None else spaces_val.columns
     elif needs_torch:
-        features, features_val = _numbers(given), None if given_val is None else _numbers(given_val)
+        features, features_val = as_features(given), None if given_val is None else as_features(given_val)
     return GivenRows(
         X=given,
         features=features,
@@ -709,11 +707,6 @@ def _given_rows(
         features_val=features_val,
         labels_val=labels_val,
     )
-
-
-def _numbers(rows: Any) -> Any:
-    """A table of numbers as an array; arrays and sparse matrices as they are."""
-    return rows if isinstance(rows, np.ndarray) or issparse(rows) else np.asarray(rows)
 
 
 def _rows(

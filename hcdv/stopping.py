@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -196,3 +196,10 @@ def _spearman(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
     if norm == 0.0:
         return 1.0 if not ranks_a.any() and not ranks_b.any() else 0.0
     return float(ranks_a @ ranks_b) / norm
+
+
+def stopping_rule(tol: Any) -> StoppingRule | None:
+    """The rule that a ``tol`` argument means: none, a rule, or the tolerance of `StandardError`."""
+    if tol is None or callable(tol):
+        return tol
+    return StandardError(tol)

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.sparse import issparse
 
 from hcdv._device import resolve_device
 from hcdv._progress import Progress
@@ -26,12 +25,12 @@ from hcdv.games import (
     GivenRows,
     RetrainedGame,
     TrainingRows,
+    as_features,
     plan_utility,
     with_likeliest_weights,
 )
 from hcdv.hierarchy import Hierarchy
 from hcdv.result import ValuationResult
-from hcdv.stopping import StandardError, StoppingRule
 
 # Coalitions asked for at once; fixed, so that neither values nor where a run stops depend on threads.
 BLOCK = 64
@@ -157,9 +156,9 @@ def set_up(
             spaces_val = encoder.spaces(rows.X_val, columns=wants_columns, name="X_val")
         features = features_val = None
         if plan.needs_torch:
-            features = spaces.columns if encoder.is_mixed else _numbers(rows.X)
+            features = spaces.columns if encoder.is_mixed else as_features(rows.X)
             if spaces_val is not None:
-                features_val = spaces_val.columns if encoder.is_mixed else _numbers(rows.X_val)
+                features_val = spaces_val.columns if encoder.is_mixed else as_features(rows.X_val)
         order, levels = _near_together(spaces.vote, seed, threads)
         training = TrainingRows(
             X=spaces.vote[order],
@@ -192,13 +191,6 @@ def set_up(
                 games[name] = Renumbered(game, place)
     weights = dict(zip(plan.names, plan.weights, strict=True))
     return Play(rows, games, weights, spaces.vote, seed, threads, progress)
-
-
-def stopping_rule(tol: Any) -> StoppingRule | None:
-    """The rule that a ``tol`` argument means."""
-    if tol is None or callable(tol):
-        return tol
-    return StandardError(tol)
 
 
 class Renumbered:
@@ -242,7 +234,3 @@ def _near_together(
         return np.arange(n), (np.array([0, n]),)
     tree = Hierarchy.build(space, random_state=seed, n_jobs=threads.n_jobs)
     return tree.order, tree_levels(tree.start, tree.stop, tree.first_child, tree.n_children)
-
-
-def _numbers(X: Any) -> Any:
-    return X if isinstance(X, np.ndarray) or issparse(X) else np.asarray(X)

@@ -14,13 +14,13 @@ from hcdv._random import RandomState, check_seed, derive_seed, generator
 from hcdv._validation import check_int
 from hcdv.baselines._gather import gather
 from hcdv.baselines._models import check_model, fitted, predicted_codes
-from hcdv.baselines._play import stopping_rule
 from hcdv.baselines._rows import check_rows
 from hcdv.engine import Threads, single_threaded_blas
 from hcdv.game import Values
 from hcdv.games.retrained.estimator import seeded
 from hcdv.games.retrained.folds import take_rows
 from hcdv.result import ValuationResult
+from hcdv.stopping import stopping_rule
 
 
 def data_oob(
@@ -132,6 +132,7 @@ def data_oob(
             stopped_by=stopped_by,
             std_error=tally.std_error(np.ones(1)),
             labels=rows.classes[rows.labels],
+            has_game=False,
         )
 
     return gather(

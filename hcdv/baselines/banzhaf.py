@@ -11,9 +11,10 @@ from numpy.typing import ArrayLike, NDArray
 from hcdv._random import RandomState, generator
 from hcdv._validation import check_int
 from hcdv.baselines._gather import gather
-from hcdv.baselines._play import BLOCK, set_up, stopping_rule
+from hcdv.baselines._play import BLOCK, set_up
 from hcdv.game import Values
 from hcdv.result import ValuationResult
+from hcdv.stopping import stopping_rule
 
 # Coalitions by default, for each row.
 SAMPLES_PER_ROW = 20

@@ -10,10 +10,11 @@ from scipy.special import betaln, gammaln
 
 from hcdv._random import RandomState
 from hcdv._validation import check_int, check_number
-from hcdv.baselines._play import set_up, stopping_rule
+from hcdv.baselines._play import set_up
 from hcdv.baselines._walk import flat_tree, walk
 from hcdv.game import Game, Indices, Values, stops_by_chain
 from hcdv.result import ValuationResult
+from hcdv.stopping import stopping_rule
 
 # Positions at the ends of a chain that together weigh less than this share are not asked for.
 NEGLIGIBLE = 1e-12

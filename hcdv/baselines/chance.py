@@ -63,4 +63,5 @@ def random_values(
         n_permutations=0,
         stopped_by="exact",
         labels=rows.classes[rows.labels],
+        has_game=False,
     )

@@ -11,13 +11,14 @@ from numpy.typing import ArrayLike, NDArray
 from hcdv._random import RandomState, check_seed, derive_seed, generator
 from hcdv._validation import check_int
 from hcdv.baselines._gather import Sweeps, gather
-from hcdv.baselines._play import set_up, stopping_rule
+from hcdv.baselines._play import set_up
 from hcdv.baselines._rows import check_rows
 from hcdv.engine import Threads
 from hcdv.game import Game
 from hcdv.games import CoalitionCache, TrainingRows, plan_utility
 from hcdv.games.metrics import Metric
 from hcdv.result import ValuationResult
+from hcdv.stopping import stopping_rule
 
 # A score a_c exp(a_other) is at most this; games keep to [0, 1].
 UNIT = float(np.e)

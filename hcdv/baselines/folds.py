@@ -125,4 +125,5 @@ def out_of_fold_confidence(
         n_permutations=0,
         stopped_by="exact",
         labels=rows.classes[rows.labels],
+        has_game=False,
     )

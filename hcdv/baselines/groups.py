@@ -11,12 +11,13 @@ from hcdv._random import RandomState
 from hcdv._validation import check_choice, check_int
 from hcdv.allocation import Resolution
 from hcdv.baselines._groups import bounds_of_groups, group_tree, shared_equally
-from hcdv.baselines._play import BLOCK, Play, set_up, stopping_rule
+from hcdv.baselines._play import BLOCK, Play, set_up
 from hcdv.baselines._walk import walk
 from hcdv.hierarchy import Hierarchy
 from hcdv.result import ValuationResult
 from hcdv.shapley import exact_values
 from hcdv.shapley.exact import MAX_PLAYERS
+from hcdv.stopping import stopping_rule
 
 METHODS = ("exact", "permutation")
 

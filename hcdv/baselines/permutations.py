@@ -8,10 +8,11 @@ from numpy.typing import ArrayLike
 
 from hcdv._random import RandomState
 from hcdv._validation import check_int, check_number
-from hcdv.baselines._play import set_up, stopping_rule
+from hcdv.baselines._play import set_up
 from hcdv.baselines._truncation import truncated
 from hcdv.baselines._walk import flat_tree, walk
 from hcdv.result import ValuationResult
+from hcdv.stopping import stopping_rule
 
 
 def data_shapley(

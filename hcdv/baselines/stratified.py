@@ -10,8 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 from hcdv._random import RandomState, generator
 from hcdv._validation import check_int, check_number
 from hcdv.baselines._gather import Sweeps, gather
-from hcdv.baselines._play import BLOCK, set_up, stopping_rule
+from hcdv.baselines._play import BLOCK, set_up
 from hcdv.result import ValuationResult
+from hcdv.stopping import stopping_rule
 
 # Evaluations by default, for each row.
 SAMPLES_PER_ROW = 20

@@ -11,8 +11,9 @@ from hcdv._random import RandomState, generator
 from hcdv._validation import check_int
 from hcdv.baselines._gather import Sweeps, gather
 from hcdv.baselines._groups import bounds_of_groups, group_tree, shared_equally
-from hcdv.baselines._play import set_up, stopping_rule
+from hcdv.baselines._play import set_up
 from hcdv.result import ValuationResult
+from hcdv.stopping import stopping_rule
 
 
 def du_shapley(

@@ -16,7 +16,7 @@ from hcdv.games.retrained import (
     RetrainedGame,
 )
 from hcdv.games.ridge import RidgeGame
-from hcdv.games.rows import GivenRows, TrainingRows
+from hcdv.games.rows import GivenRows, TrainingRows, as_features
 from hcdv.games.utility import Utility
 from hcdv.games.vote import Electorate, VoteGame
 
@@ -46,6 +46,7 @@ __all__ = [
     "UtilityError",
     "UtilityPlan",
     "VoteGame",
+    "as_features",
     "normalised_dispersion",
     "plan_utility",
     "with_likeliest_weights",

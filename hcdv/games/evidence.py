@@ -87,8 +87,7 @@ class EvidenceGame:
 
     def state(self, members: Indices) -> EvidenceState:
         rows = np.column_stack([self.X[members], np.ones(len(members))]).astype(np.float64)
-        targets = np.full((len(members), self.n_classes), -1.0 / self.n_classes)
-        targets[np.arange(len(members)), self.labels[members]] += 1.0
+        targets = self._targets(members)
         return EvidenceState(rows.T @ rows, targets.T @ rows, float((targets**2).sum()))
 
     def chain_from(self, state: EvidenceState, order: Indices, stops: Indices) -> Values:
@@ -141,12 +140,16 @@ class EvidenceGame:
         (t - m) / (1 - h) and 1 + q = 1 / (1 - h): log p(c) = (m_c - h t_c) / s2 up to a constant.
         """
         means, leverage = self._predicted(self.X[points])
-        targets = np.full(means.shape, -1.0 / self.n_classes)
-        targets[np.arange(len(points)), self.labels[points]] += 1.0
         scores: NDArray[np.float64] = log_softmax(
-            (means - leverage[:, None] * targets) / self.noise, axis=1
+            (means - leverage[:, None] * self._targets(points)) / self.noise, axis=1
         )
         return scores
+
+    def _targets(self, points: Indices) -> NDArray[np.float64]:
+        """One-hot labels of some points less 1/C, float64 [m, n_classes]."""
+        targets = np.full((len(points), self.n_classes), -1.0 / self.n_classes)
+        targets[np.arange(len(points)), self.labels[points]] += 1.0
+        return targets
 
     def _predicted(self, X: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Predicted targets [m, C] at rows [m, d] after all rows, and their leverages [m]."""

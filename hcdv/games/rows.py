@@ -8,6 +8,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import issparse
+
+
+def as_features(rows: Any) -> Any:
+    """A table of numbers as an array; arrays and sparse matrices as they are."""
+    return rows if isinstance(rows, np.ndarray) or issparse(rows) else np.asarray(rows)
 
 
 @dataclass(frozen=True, eq=False)
