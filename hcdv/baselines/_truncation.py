@@ -20,8 +20,6 @@ NOISE_SHARE = 1.0 - np.exp(-1.0)
 # v(all) by chance on the way up must not end a permutation.
 STAYS_SHARE = 0.05
 STAYS_AT_LEAST = 5
-# Stops asked for at once: models of one batch are trained together.
-STOPS_AT_ONCE = 16
 
 
 class TruncatedGame:
@@ -31,13 +29,13 @@ class TruncatedGame:
 
     Parameters
     ----------
-    game : Game
+    game : RetrainedGame
     tolerance : float
         In units of v.
     v_full : float
     """
 
-    def __init__(self, game: Game, tolerance: float, v_full: float) -> None:
+    def __init__(self, game: RetrainedGame, tolerance: float, v_full: float) -> None:
         self.n_points, self.v_empty = game.n_points, game.v_empty
         self.game, self.tolerance, self.v_full = game, tolerance, v_full
         self.n_truncated = 0
@@ -53,18 +51,15 @@ class TruncatedGame:
     def _chain(self, order: Indices, stops: Indices) -> Values:
         patience = max(STAYS_AT_LEAST, int(np.ceil(STAYS_SHARE * self.n_points)))
         values, near = np.empty(len(stops)), 0
-        for begin in range(0, len(stops), STOPS_AT_ONCE):
-            block = slice(begin, begin + STOPS_AT_ONCE)
-            values[block] = self.game.chains(order[None], stops[block])[0]
-            for k, value in enumerate(values[block], start=begin):
-                near = near + 1 if abs(self.v_full - value) <= self.tolerance else 0
-                # Values of the block behind k are known, but where a chain ends must not hang on batches.
-                if near == patience and stops[k] < self.n_points:
-                    with self._lock:
-                        self.n_truncated += 1
-                    ends = np.array([stops[k], self.n_points])
-                    values[k:] = np.interp(stops[k:], ends, [value, self.v_full])
-                    return values
+        for k, value in enumerate(self.game.walk(order, stops)):
+            values[k] = value
+            near = near + 1 if abs(self.v_full - value) <= self.tolerance else 0
+            if near == patience and stops[k] < self.n_points:
+                with self._lock:
+                    self.n_truncated += 1
+                ends = np.array([stops[k], self.n_points])
+                values[k:] = np.interp(stops[k:], ends, [value, self.v_full])
+                break
         return values
 
 

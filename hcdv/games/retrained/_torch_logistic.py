@@ -16,7 +16,7 @@ the intercept.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -115,22 +115,26 @@ class LogisticTrainer:
         return values
 
     def chain_scores(self, order: Indices, stops: Indices) -> Values:
+        """Scores of prefixes."""
+        return np.concatenate(list(self.walk(order, stops)))
+
+    def walk(self, order: Indices, stops: Indices) -> Iterator[Values]:
         """Scores of prefixes, block by block along the chain."""
-        values = np.empty(len(stops))
         n = int(stops[-1])
         rows = torch.as_tensor(np.ascontiguousarray(order[:n]), device=self.device)
         n_present = _classes_met(self.labels[order[:n]], self.n_classes)
-        with torch.inference_mode():
-            Z, y = self.Z[rows], self.y[rows]
-            last = self._zeros(1)
-            for begin, end in self._blocks(stops, n_present):
-                some = stops[begin:end]
+        Z, y = self.Z[rows], self.y[rows]
+        last = self._zeros(1)
+        for begin, end in self._blocks(stops, n_present):
+            some = stops[begin:end]
+            m = int(some[-1])
+            # Not around the loop: the mode would reach into the caller's code between two blocks.
+            with torch.inference_mode():
                 present = self._present([order[: some[0]]]).expand(len(some), -1)
-                m = int(some[-1])
                 theta = self._block(Z[:m], y[:m], some, present, last)
                 last = theta[-1:]
-                values[begin:end] = self._score(theta, present)
-        return values
+                scores = self._score(theta, present)
+            yield scores
 
     def probabilities(self, coalitions: Sequence[Indices]) -> NDArray[np.float64]:
         """Probabilities of the validation rows, float64 [B, n_val, C]."""

@@ -22,7 +22,7 @@ from hcdv.game import Indices, Values
 from hcdv.games.metrics import Metric
 from hcdv.games.retrained._torch_copies import Copies, EarlyStopping, epoch_plan, mean_losses
 from hcdv.games.retrained._torch_prototype import Forward, Prototype, State, is_bytes_image, seeded
-from hcdv.games.retrained.folds import prefixes
+from hcdv.games.retrained.folds import in_blocks, prefixes
 from hcdv.games.rows import GivenRows
 
 if TYPE_CHECKING:
@@ -133,6 +133,9 @@ class ModuleTrainer:
     def chain_scores(self, order: Indices, stops: Indices) -> Values:
         # From scratch: weights handed on from one prefix to the next would make v(S) depend on the order.
         return self.scores(prefixes(order, stops))
+
+    def walk(self, order: Indices, stops: Indices) -> Iterator[Values]:
+        return in_blocks(self.scores, order, stops)
 
     def probabilities(self, coalitions: Sequence[Indices]) -> NDArray[np.float64]:
         """float64 [B, n_val, C]: what the models of coalitions say of the validation rows."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,7 +23,7 @@ from hcdv.engine import Threads, check_n_jobs, single_threaded_blas
 from hcdv.game import Indices, Values
 from hcdv.games.metrics import Metric, make_metric
 from hcdv.games.retrained.cache import CoalitionCache
-from hcdv.games.retrained.folds import prefixes, take_rows, validated
+from hcdv.games.retrained.folds import in_blocks, prefixes, take_rows, validated
 from hcdv.games.retrained.game import RetrainedGame, check_name
 from hcdv.games.retrained.words import UntoldError, model_in_words
 from hcdv.games.rows import GivenRows, TrainingRows
@@ -138,6 +138,9 @@ class EstimatorTrainer:
 
     def chain_scores(self, order: Indices, stops: Indices) -> Values:
         return self.scores(prefixes(order, stops))
+
+    def walk(self, order: Indices, stops: Indices) -> Iterator[Values]:
+        return in_blocks(self.scores, order, stops)
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "_one_pool"}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,9 @@ from hcdv.game import Indices, Values
 from hcdv.games.retrained.game import Trainer
 from hcdv.games.rows import GivenRows
 from hcdv.games.stand_ins import stand_in_folds
+
+# Coalitions of a walked chain trained at once: enough for a batch, few enough to throw away.
+STOPS_AT_ONCE = 16
 
 
 def validated(
@@ -89,6 +93,32 @@ class FoldedTrainer:
                 part_scores[asked] = trainer.chain_scores(order[mine], distinct[asked])
             total += part_scores[place]
         return total / len(self.trainers)
+
+    def walk(self, order: Indices, stops: Indices) -> Iterator[Values]:
+        parts = [self._walk_fold(f, order, stops) for f in range(len(self.trainers))]
+        for scores in zip(*parts, strict=True):
+            yield np.array([sum(scores) / len(scores)])
+
+    def _walk_fold(self, f: int, order: Indices, stops: Indices) -> Iterator[float]:
+        """Score of one fold's trainer at each stop."""
+        trainer, mine = self.trainers[f], self.fold[order] == f
+        reached = np.concatenate([[0], np.cumsum(mine)])[stops]
+        distinct = np.unique(reached[reached > 0])
+        blocks = trainer.walk(order[mine], distinct) if len(distinct) else iter(())
+        scores = chain.from_iterable(blocks)
+        before, score = 0, trainer.v_empty
+        for at in reached:
+            if at > before:
+                before, score = at, float(next(scores))
+            yield score
+
+
+def in_blocks(
+    scores: Callable[[Sequence[Indices]], Values], order: Indices, stops: Indices
+) -> Iterator[Values]:
+    """Scores of a chain's coalitions, few at once, of trainers that gain nothing from their order."""
+    for begin in range(0, len(stops), STOPS_AT_ONCE):
+        yield scores(prefixes(order, stops[begin : begin + STOPS_AT_ONCE]))
 
 
 def _all_of(names: Sequence[str | None]) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ from hcdv._kernels.native import native_chain, native_coalitions
 from hcdv.engine import Threads
 from hcdv.game import Indices, Values
 from hcdv.games.retrained.cache import CoalitionCache
-from hcdv.games.retrained.folds import prefixes
+from hcdv.games.retrained.folds import in_blocks, prefixes
 from hcdv.games.retrained.game import LARGEST_VALUE, RetrainedGame, Trainer, check_name
 from hcdv.games.rows import TrainingRows
 
@@ -93,6 +93,9 @@ class PythonFunction:
     def chain_scores(self, order: Indices, stops: Indices) -> Values:
         return self.scores(prefixes(order, stops))
 
+    def walk(self, order: Indices, stops: Indices) -> Iterator[Values]:
+        return in_blocks(self.scores, order, stops)
+
     def _ask(self, rows: Indices) -> float:
         rows = rows.copy()
         rows.setflags(write=False)  # a function that writes into its argument would answer for another one
@@ -150,3 +153,6 @@ class CompiledFunction:
         order = np.ascontiguousarray(order, dtype=np.int64)
         native_chain(self.f.address, order, stops, np.empty(len(order), np.int64), values)
         return values
+
+    def walk(self, order: Indices, stops: Indices) -> Iterator[Values]:
+        return in_blocks(self.scores, order, stops)

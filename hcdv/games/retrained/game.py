@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -55,6 +55,10 @@ class Trainer(Protocol):
         """float64 [s]: scores of ``order[:stops[j]]``, stops ascending, distinct and at least 1."""
         ...
 
+    def walk(self, order: Indices, stops: Indices) -> Iterator[Values]:
+        """``chain_scores`` in blocks of few stops, each trained when it is asked for."""
+        ...
+
 
 class RetrainedGame:
     """v(S) = score of the model trained on S; a :class:`hcdv.game.Game`.
@@ -100,6 +104,28 @@ class RetrainedGame:
         for t, order in enumerate(orders):
             values[t] = self._chain(self.order[order], stops[t])
         return values
+
+    def walk(self, order: Indices, stops: Indices) -> Iterator[float]:
+        """Values along one chain, one after another; what lies far behind the last one taken is not trained."""
+        rows = self.order[order]
+        keys = prefix_keys(rows, stops, self.n_points)
+        known = self._known.get(keys)
+        missing = np.array([k for k, value in enumerate(known) if value is None and stops[k] > 0], np.int64)
+        blocks = self.trainer.walk(rows, np.ascontiguousarray(stops[missing])) if len(missing) else iter(())
+        trained: dict[CoalitionKey, float] = {}
+        for key, value, stop in zip(keys, known, stops, strict=True):
+            if stop == 0:
+                yield self.v_empty
+            elif value is not None:
+                self._check(np.array([value]), np.array([stop]))
+                yield value
+            else:
+                if key not in trained:
+                    block = self._train(missing, stops, lambda _: next(blocks))
+                    some, missing = missing[: len(block)], missing[len(block) :]
+                    trained = dict(zip([keys[k] for k in some], block.tolist(), strict=True))
+                    self._known.put(trained)
+                yield trained[key]
 
     def coalitions(self, order: Indices, bounds: Indices, masks: NDArray[np.bool_]) -> Values:
         groups = [self.order[order[bounds[g] : bounds[g + 1]]] for g in range(len(bounds) - 1)]
@@ -164,6 +190,7 @@ class RetrainedGame:
     def _train(
         self, missing: NDArray[np.int64], sizes: Indices, train: Callable[[NDArray[np.int64]], Values]
     ) -> Values:
+        """Values of the missing coalitions, or of the first of them if ``train`` does no more."""
         some = (
             f"{int(sizes[missing[0]]):,} rows"
             if len(missing) == 1
@@ -179,8 +206,8 @@ class RetrainedGame:
                 f"utility {self.name!r} raised {type(error).__name__} on coalitions of {some}: {text}."
             ) from error
         with self._lock:
-            self.n_evaluations += len(missing)
-        self._check(values, sizes[missing])
+            self.n_evaluations += len(values)
+        self._check(values, sizes[missing[: len(values)]])
         return values
 
     def _check(self, values: Values, sizes: Indices) -> None:
