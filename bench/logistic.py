@@ -161,6 +161,7 @@ def main(options: argparse.Namespace) -> list[dict[str, Any]]:
     for level in levels:
         show(facade_row("Synthetic", synthetic, MultiFidelity("logistic", "auto", level)))
     if full:
+        show(facade_row("Synthetic", synthetic, "auto"))
         show(facade_row("Adult", datasets.load_adult(n_val=2000, random_state=0), "logistic"))
     return rows
 

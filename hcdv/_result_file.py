@@ -58,6 +58,7 @@ def write_result(path: str | PathLike[str], result: ValuationResult) -> None:
         "stopped_by": result.stopped_by,
         # An allocation that is not linear in its games has weights, but no parts.
         "has_parts": bool(result.parts),
+        "has_game": bool(result.has_game),
         "fidelity": [[name, what] for name, what in result.fidelity.items()],
         "count": 0 if result.point_moments is None else result.point_moments.count,
     }
@@ -106,6 +107,10 @@ def unpack_result(
     has_parts = meta.get("has_parts", True)
     if not isinstance(has_parts, bool):
         raise ValueError("has_parts is neither true nor false")
+    # Files from before this was told are of games.
+    facts["has_game"] = meta.get("has_game", True)
+    if not isinstance(facts["has_game"], bool):
+        raise ValueError("has_game is neither true nor false")
     _check_arrays(arrays, tree, len(weights), has_parts=has_parts)
 
     moments = {

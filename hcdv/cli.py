@@ -26,6 +26,9 @@ RETRAINED = ("logistic",)
 
 SHOWN_ROWS = 10
 SHOWN_COLUMNS = 4
+# What a file of values holds beside the parts, whose names begin as below.
+VALUE_COLUMNS = ("id", "value", "std_error", "rank", "label")
+PART = "part_"
 LEAST_WIDTH = {"id": 5, "value": 9, "label": 5}
 
 
@@ -111,10 +114,14 @@ def demo(folder: Path, seed: int) -> None:
 @main.command()
 @click.argument("data", type=click.Path(path_type=Path))
 @click.option("--label", required=True, help="Column that holds the label.")
-@click.option("--id", "id_column", help="Column that names the rows.")
+@click.option(
+    "--id", "id_column", help="Column that names the rows; by default they are numbered from 0, as in DATA."
+)
 @click.option("--drop", multiple=True, help="Column to leave out; may be given several times.")
 @click.option(
-    "--groups", multiple=True, help="Column of known groups; several times, coarse to fine."
+    "--groups",
+    multiple=True,
+    help="Column of known groups, such as sellers; several times, coarse to fine.  Written with the values.",
 )
 @click.option("--validation", type=click.Path(path_type=Path), help="File of trusted rows.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Values to write.")
@@ -234,6 +241,7 @@ def value(
     kept_out = list(dict.fromkeys([label, *drop, *groups] + ([id_column] if id_column else [])))
     features, labels = _split(frame, label, kept_out, data)
     group_columns = frame[list(groups)].astype(str).to_numpy() if groups else None
+    written = _as_written(frame, groups, data)
     ids = frame[id_column].to_numpy() if id_column else None
     features_val = labels_val = None
     if validation is not None:
@@ -260,7 +268,10 @@ def value(
     ).fit(features, labels, features_val, labels_val, groups=group_columns, ids=ids)
     took = time.perf_counter() - begin
     result = model.result_
-    write_values(result.to_frame(), out)
+    table = result.to_frame()
+    for k, (name, column) in enumerate(written.items(), start=1):
+        table.insert(k, name, column)
+    write_values(table, out)
     if save is not None:
         result.save(save)
     if not quiet:
@@ -272,7 +283,9 @@ def value(
 
 @main.command()
 @click.argument("values", type=click.Path(path_type=Path))
-@click.option("--by", required=True, help="Column that names the seller of each row.")
+@click.option(
+    "--by", required=True, help="Column that names the seller of each row (one of hcdv value's --groups, say)."
+)
 @click.option("--total", required=True, help="Money to share out, such as 1000 or 99.95.")
 @click.option("--currency", default="", help="EUR, JPY, ...: decides the smallest coin.")
 @click.option("--minimum", default="0", help="Every seller gets this at least.")
@@ -280,7 +293,10 @@ def value(
 @click.option("--negative", is_flag=True, help="Sellers of negative value pay, instead of getting nothing.")
 @click.option("--sellers", type=click.Path(path_type=Path), help="File that holds --by, if VALUES does not.")
 @click.option(
-    "--id", "id_column", default="id", show_default=True, help="Column that names the rows in --sellers."
+    "--id",
+    "id_column",
+    help="Column that names the rows in --sellers; by default 'id', or where `hcdv value` had no --id, the "
+    "number of the row.",
 )
 @click.option("--out", type=click.Path(path_type=Path), help="Amounts to write.")
 def payout(
@@ -292,10 +308,13 @@ def payout(
     decimals: int | None,
     negative: bool,
     sellers: Path | None,
-    id_column: str,
+    id_column: str | None,
     out: Path | None,
 ) -> None:
-    """Share money out over sellers by VALUES, a file that `hcdv value` wrote."""
+    """Share money out over sellers, to the cent.
+
+    VALUES is a file that `hcdv value` wrote.
+    """
     from hcdv.io import check_destination, write_values
     from hcdv.tasks import marketplace_payouts
 
@@ -305,7 +324,11 @@ def payout(
     frame = _read(values)
     _check_columns(frame, ["value"], values)
     if sellers is None:
-        _check_columns(frame, [by], values)
+        remedy = (
+            "; name the file that has it by --sellers FILE --id COLUMN, or let `hcdv value --groups "
+            f"{by}` write it"
+        )
+        _check_columns(frame, [by], values, remedy)
         names = frame[by]
     else:
         names = _joined(frame, values, _read(sellers), sellers, id_column, by)
@@ -329,11 +352,25 @@ def payout(
 
 
 def _joined(
-    frame: pd.DataFrame, path: Path, others: pd.DataFrame, other_path: Path, id_column: str, by: str
+    frame: pd.DataFrame, path: Path, others: pd.DataFrame, other_path: Path, id_column: str | None, by: str
 ) -> pd.Series:
-    """Column ``by`` of another file for each row of ``frame``, by the names of the rows."""
+    """Column ``by`` of another file for each row of ``frame``, by the names or else the numbers of the rows."""
     _check_columns(frame, ["id"], path)
-    _check_columns(others, [id_column, by], other_path)
+    if id_column is None and "id" not in others.columns and _are_numbered(frame["id"]):
+        _check_columns(others, [by], other_path)
+        if len(others) != len(frame):
+            raise ValueError(
+                f"{other_path} has {len(others)} rows for {len(frame)} values of rows without names; name its "
+                "column of row numbers (from 0) with --id."
+            )
+        warnings.warn(
+            f"the rows of {path} have no names: row k of {other_path} is taken to be row k of the data.",
+            stacklevel=1,
+        )
+        return others[by]
+    id_column = id_column or "id"
+    _check_columns(others, [id_column], other_path, "; name the one that names the rows with --id")
+    _check_columns(others, [by], other_path)
     mine, theirs = frame["id"], others[id_column]
     if mine.dtype != theirs.dtype:
         # One file may have kept numbers as text.
@@ -347,6 +384,30 @@ def _joined(
             f"{mine[unknown].iloc[0]!s})."
         )
     return others[by].set_axis(theirs)[mine.to_numpy()].reset_index(drop=True)
+
+
+def _are_numbered(ids: pd.Series) -> bool:
+    """Whether these are the numbers that rows without names get."""
+    return ids.tolist() == list(range(len(ids)))
+
+
+def _as_written(frame: pd.DataFrame, groups: tuple[str, ...], path: Path) -> dict[str, Any]:
+    """The columns of groups as they stand in the file of values."""
+    columns = {}
+    for name in groups:
+        if name in VALUE_COLUMNS or name.startswith(PART):
+            raise ValueError(
+                f"--groups {name!r} is the name of a column of the values, too; rename the one in the data."
+            )
+        column = frame[name]
+        if column.isna().any():
+            missing = int(column.isna().sum())
+            raise ValueError(f"{path} has {missing} rows without a group in column {name!r} (--groups).")
+        # Text where kinds are mixed: not every format takes these.
+        text = column.map(str, na_action="ignore") if column.dtype == object else column
+        # Without its index: a Parquet file may have brought one.
+        columns[name] = text.array
+    return columns
 
 
 def _utility(names: str, resolution: str | None) -> Any:
@@ -410,11 +471,11 @@ def _split(
     return features, frame[label].to_numpy()
 
 
-def _check_columns(frame: pd.DataFrame, names: Any, path: Path) -> None:
+def _check_columns(frame: pd.DataFrame, names: Any, path: Path, remedy: str = "") -> None:
     for name in names:
         if name not in frame.columns:
             known = ", ".join(map(str, frame.columns[:20]))
-            raise ValueError(f"{path} has no column {name!r}; it has {known}.")
+            raise ValueError(f"{path} has no column {name!r}; it has {known}{remedy}.")
 
 
 def _show(result: ValuationResult, features: pd.DataFrame, seconds: float) -> None:

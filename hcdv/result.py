@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 
 QUOTAS = ("leaf", "class", "global")
 
+# Sums of values are v(all) - v(none) within this share of what is summed: rounding, and no other kind of value.
+NEGLIGIBLE_GAP = 1e-6
+# Two antithetic pairs.
+FEWEST_CHAINS = 4
+
 _FLOATS = ("values", "std_error", "node_values", "node_std_error", "node_parts", "part_bounds")
 
 
@@ -62,6 +67,9 @@ class ValuationResult:
     estimated_leaves : int64 [e] or None
         Leaves (node ids) whose points were to be valued exactly and were too many for it; None where nothing
         was to be exact.
+    has_game : bool
+        Whether the values are about a game, v; False for scores by themselves (random values, shares of right
+        answers), of which ``v_full`` is only the sum and ``v_empty`` 0.
 
     Notes
     -----
@@ -84,6 +92,7 @@ class ValuationResult:
     node_std_error: NDArray[np.float64] | None = None
     fidelity: Mapping[str, str] = field(default_factory=dict)
     estimated_leaves: NDArray[np.int64] | None = None
+    has_game: bool = True
     # Kept so that other weights cost no second run; None where a method has no parts to reweigh.  Nodes have
     # moments where chains were walked, and parts where an allocation without chains is linear in its games.
     point_moments: Moments | None = field(default=None, repr=False)
@@ -281,28 +290,57 @@ class ValuationResult:
         )
 
     def summary(self) -> str:
-        """A few lines of text: how many rows, what they sum to, how sure the values are."""
+        """A few lines of text: how many rows, what they sum to, how sure the values are.
+
+        What means nothing for the method at hand is left out: v where there is no game, standard errors where
+        there are none, negative values where scores cannot be negative.
+        """
         quantiles = np.quantile(self.values, [0.0, 0.05, 0.5, 0.95, 1.0]).tolist()
         lines = [
-            f"{len(self):,} rows, v(all) = {self.v_full:.6g}, v(none) = {self.v_empty:.6g}, "
-            f"efficiency gap {self.efficiency_gap:.1e}",
+            f"{len(self):,} rows" + self._sums(),
             "values: min {:.3g}, 5% {:.3g}, median {:.3g}, 95% {:.3g}, max {:.3g}".format(*quantiles),
-            "weights: " + ", ".join(f"{name} {weight:.4g}" for name, weight in self.weights.items()),
         ]
-        if self.std_error is not None:
-            lines.append(
-                f"{self.n_permutations} chains (stopped by {self.stopped_by}), "
-                f"median standard error {np.median(self.std_error):.2g}, "
-                f"mean |value| {np.abs(self.values).mean():.2g}"
-            )
+        if self.has_game and self.weights:
+            shown = ", ".join(f"{name} {weight:.4g}" for name, weight in self.weights.items())
+            lines.append(f"weights: {shown}")
+        samples = self._samples()
+        if samples:
+            lines.append(samples)
         if self.fidelity:
             lines.append("; ".join(f"{name}: {what}" for name, what in self.fidelity.items()))
         if self.estimated_leaves is not None and len(self.estimated_leaves):
             count = len(self.estimated_leaves)
             lines.append(f"{count:,} leaves were too large for exact values and were sampled")
-        negative = int((self.values < 0).sum())
-        lines.append(f"{negative:,} rows ({negative / max(1, len(self)):.1%}) have a negative value")
+        if self.has_game:
+            negative = int((self.values < 0).sum())
+            lines.append(f"{negative:,} rows ({negative / max(1, len(self)):.1%}) have a negative value")
         return "\n".join(lines)
+
+    def _sums(self) -> str:
+        """v, and what the values come to beside it."""
+        if not self.has_game:
+            return ""
+        text = f", v(all) = {self.v_full:.6g}, v(none) = {self.v_empty:.6g}, "
+        scale = max(abs(self.v_full), abs(self.v_empty), float(np.abs(self.values).sum()))
+        if self.efficiency_gap <= NEGLIGIBLE_GAP * scale:
+            return text + f"efficiency gap {self.efficiency_gap:.1e}"
+        return text + f"sum of values {self.values.sum():.6g}"
+
+    def _samples(self) -> str:
+        """What was sampled and how sure the values are; empty for values that nothing was sampled for."""
+        if self.stopped_by == "exact":
+            return ""
+        if self.n_permutations:
+            count = f"{self.n_permutations:,} chains"
+        else:
+            count = f"{self.n_evaluations:,} evaluations"
+        text = f"{count} (stopped by {self.stopped_by})"
+        error = np.inf if self.std_error is None else float(np.median(self.std_error))
+        if np.isfinite(error):
+            return text + f", median standard error {error:.2g}, mean |value| {np.abs(self.values).mean():.2g}"
+        if self.std_error is not None and self.n_permutations:
+            return text + f", too few for a standard error (that takes {FEWEST_CHAINS})"
+        return text
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the result to one file (arrays and JSON, checksummed; no pickle), atomically."""

@@ -27,6 +27,8 @@ ROOT = Path(__file__).parents[1]
         ("encoding", []),
         ("affinity", []),
         ("outliers", []),
+        ("copies", []),
+        ("alarms", []),
     ],
 )
 def test_fast_profile_runs(module, options, tmp_path):

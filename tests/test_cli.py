@@ -229,6 +229,13 @@ def test_module_runs_as_a_program():
     assert "hcdv" in done.stdout
 
 
+def test_help_is_not_cut():
+    _, commands = CliRunner().invoke(main, ["-h"], terminal_width=80).output.split("Commands:")
+    for command in ("demo", "value", "payout"):
+        assert f"  {command} " in commands
+    assert "..." not in commands
+
+
 def test_a_model_its_cache_its_checkpoint_and_its_time(iris, tmp_path):
     common = ["value", iris, "--label", "species", "--id", "flower", "--quiet", "--permutations", 4]
     kept = ["--checkpoint", tmp_path / "run", "--cache", tmp_path / "scores"]

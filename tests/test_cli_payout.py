@@ -92,6 +92,79 @@ def test_after_hcdv_value(tmp_path):
     np.testing.assert_allclose(paid["value"].astype(float), expected[paid["seller"]])
 
 
+@pytest.fixture
+def shops(tmp_path):
+    """A file of data: names, one column, labels, and the shop of each row."""
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 2, 60)
+    data = pd.DataFrame({"name": [f"n{i}" for i in range(60)], "a": rng.normal(size=60) + 2 * y, "y": y})
+    data["shop"] = [f"s{i % 4}" for i in range(60)]
+    data["day"] = 20.5 + np.arange(60) // 30
+    path = tmp_path / "shops.csv"
+    data.to_csv(path, index=False)
+    return path
+
+
+def valued(data, out, *options):
+    made = call("value", data, "--label", "y", "--out", out, "--permutations", 4, "--quiet", *options)
+    assert made.exit_code == 0, made.output
+    return out
+
+
+@pytest.mark.parametrize("suffix", ["csv", "csv.gz", "parquet", "arrow", "npz"])
+def test_groups_are_written_and_paid(shops, tmp_path, suffix):
+    options = ["--id", "name", "--groups", "day", "--groups", "shop"]
+    values = valued(shops, tmp_path / f"values.{suffix}", *options)
+    data, table = pd.read_csv(shops), read_table(values)
+    assert list(table)[:4] == ["id", "day", "shop", "value"]
+    for name in ("day", "shop"):
+        assert table[name].tolist() == data[name].tolist()
+        answer = call("payout", values, "--by", name, "--total", 100, "--out", tmp_path / "paid.csv")
+        assert answer.exit_code == 0, answer.output
+        assert set(pd.read_csv(tmp_path / "paid.csv")["seller"]) == set(data[name])
+
+
+@pytest.mark.parametrize("name", ["shop", "day"])
+def test_a_row_without_a_group(shops, tmp_path, name):
+    data = pd.read_csv(shops)
+    data.loc[3, name] = None
+    data.to_csv(shops, index=False)
+    answer = call("value", shops, "--label", "y", "--groups", name, "--out", tmp_path / "values.csv")
+    assert answer.exit_code == 2 and f"1 rows without a group in column '{name}'" in answer.output
+
+
+@pytest.mark.parametrize("name", ["value", "label", "part_kernel"])
+def test_a_group_called_like_a_column_of_the_values(shops, tmp_path, name):
+    pd.read_csv(shops).rename(columns={"shop": name}).to_csv(shops, index=False)
+    answer = call("value", shops, "--label", "y", "--groups", name, "--out", tmp_path / "values.csv")
+    assert answer.exit_code == 2
+    assert f"--groups '{name}' is the name of a column of the values" in answer.output
+
+
+def test_rows_without_names_are_joined_by_their_number(shops, tmp_path):
+    values = valued(shops, tmp_path / "values.csv", "--drop", "name", "--drop", "shop")
+    pay = ["payout", values, "--by", "shop", "--total", 100, "--out", tmp_path / "paid.csv"]
+    answer = call(*pay)
+    assert answer.exit_code == 2
+    assert "has no column 'shop'; it has id, value, std_error, rank, label" in answer.output
+    assert "by --sellers FILE --id COLUMN, or let `hcdv value --groups shop` write it." in answer.output
+    answer = call(*pay, "--sellers", shops)
+    assert answer.exit_code == 0, answer.output
+    assert f"row k of {shops} is taken to be row k of the data" in " ".join(answer.output.split())
+    paid = pd.read_csv(tmp_path / "paid.csv").set_index("seller")
+    expected = pd.read_csv(values)["value"].groupby(pd.read_csv(shops)["shop"]).sum()
+    np.testing.assert_allclose(paid["value"], expected[paid.index])
+    # A file of other rows, or of other names, is none to count in.
+    short = tmp_path / "short.csv"
+    pd.read_csv(shops).iloc[1:].to_csv(short, index=False)
+    answer = call(*pay, "--sellers", short)
+    assert answer.exit_code == 2 and "has 59 rows for 60 values of rows without names" in answer.output
+    named = valued(shops, tmp_path / "named.csv", "--id", "name", "--drop", "shop")
+    answer = call("payout", named, "--by", "shop", "--total", 100, "--sellers", shops)
+    assert answer.exit_code == 2
+    assert "has no column 'id'; it has name, a, y, shop, day; name the one" in answer.output
+
+
 BAD = {
     "no file": (["nowhere.csv", "--by", "label", "--total", "1"], "nowhere.csv does not exist"),
     "no column": (["VALUES", "--by", "shop", "--total", "1"], "has no column 'shop'"),

@@ -2,11 +2,15 @@
 
 import doctest
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
+END = "--- end of block ---"
 NUMBER = re.compile(r"-?\d[\d,]*\.?\d*(?:e-?\d+)?%?")
 
 
@@ -21,6 +25,36 @@ def test_readme_example_prints_what_the_readme_says():
     assert abs(flagged - 160) <= 8
     assert right >= 0.95 * flagged
     assert (ROOT / "examples" / "find_label_errors.py").read_text().endswith(code)
+
+
+@pytest.mark.parametrize("page", ["baselines", "tasks"])
+def test_pages_print_what_they_say(page, tmp_path):
+    # All blocks of a page, one after the other; what is printed up to a block of text is what that shows.
+    steps, said = ["import subprocess, sys"], []
+    for kind, block in re.findall(r"```(\w+)\n(.*?)```", (ROOT / "docs" / f"{page}.md").read_text(), re.S):
+        if kind == "text":
+            said.append(block)
+            steps.append(f"print({END!r}, flush=True)")
+        elif kind == "sh":
+            for line in block.splitlines():
+                assert line.startswith("hcdv ")
+                command = f"[sys.executable, '-m', *{shlex.split(line)!r}]"
+                steps += ["sys.stdout.flush()", f"subprocess.run({command}, check=True)"]
+        else:
+            steps.append(block)
+    code = [sys.executable, "-c", "\n".join(steps)]
+    done = subprocess.run(code, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 0, done.stderr
+    assert not done.stderr
+    *printed, rest = done.stdout.split(f"{END}\n")
+    assert not rest
+    for here, there in zip(printed, said, strict=True):
+        assert NUMBER.sub("#", here).split() == NUMBER.sub("#", there).split()
+        assert figures(here) == pytest.approx(figures(there), rel=0.2, abs=0.03)
+
+
+def figures(text):
+    return [float(number.replace(",", "").rstrip("%.")) for number in NUMBER.findall(text)]
 
 
 def test_docstring_examples():

@@ -213,6 +213,10 @@ BAD = {
         lambda X, y: dict(X=X, y=np.array([None, *map(str, y[1:])], object)), "missing labels",
     ),
     "one dimension": (lambda X, y: dict(X=X[:, 0], y=y), "2-dimensional"),
+    "list of texts": (
+        lambda X, y: dict(X=[f"text {k}" for k in y], y=y), r"got 60 texts; HCDV takes these with encoder=",
+    ),
+    "texts": (lambda X, y: dict(X=pd.Series([f"text {k}" for k in y]), y=y), "got 60 texts"),
     "unseen label": (lambda X, y: dict(X=X, y=y, X_val=X, y_val=y + 5), "do not occur in y"),
     "half a validation set": (lambda X, y: dict(X=X, y=y, X_val=X), "y_val is missing"),
     "columns": (lambda X, y: dict(X=X, y=y, X_val=X[:, :2], y_val=y), "features"),

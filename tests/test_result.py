@@ -71,6 +71,56 @@ def test_summary_names_the_essentials(result):
         assert word in text
 
 
+DIGITS = load_digits(n=120, n_val=60, n_test=50)
+
+
+@pytest.mark.parametrize(
+    ("method", "options", "said", "silent"),
+    [
+        ("random_values", {}, [], ["v(all)", "chains", "negative", "weights"]),
+        ("out_of_fold_confidence", {"n_folds": 2}, [], ["v(all)", "evaluations", "negative"]),
+        ("data_oob", {"n_estimators": 30},
+         ["30 evaluations (stopped by n_estimators), median standard error"], ["v(all)", "chains"]),
+        ("knn_shapley", {}, ["efficiency gap"], ["chains", "evaluations", "standard error"]),
+        ("leave_one_out", {"utility": "knn"}, ["v(all)", "sum of values", "weights: knn 1"],
+         ["chains", "efficiency gap", "standard error"]),
+        ("data_banzhaf", {"utility": "knn", "n_samples": 80}, ["sum of values", "80 evaluations (stopped by"],
+         ["chains", "efficiency gap"]),
+        ("stratified_shapley", {"utility": "knn", "n_samples": 480},
+         ["480 evaluations (stopped by n_samples), median standard error", "efficiency gap"], ["chains"]),
+        ("du_shapley", {"utility": "knn", "groups": "label"}, ["200 evaluations (stopped by n_draws)\n"],
+         ["chains", "standard error"]),
+        ("data_shapley", {"utility": "knn", "n_permutations": 2},
+         ["2 chains (stopped by n_permutations), too few for a standard error (that takes 4)"], ["inf"]),
+        ("data_shapley", {"utility": "knn", "n_permutations": 4}, ["4 chains", "standard error"], ["inf"]),
+    ],
+)  # fmt: skip
+def test_summary_says_what_means_something(method, options, said, silent, tmp_path):
+    from hcdv import baselines
+
+    X, X_val = DIGITS.X.reshape(120, -1), DIGITS.X_val.reshape(60, -1)
+    found = getattr(baselines, method)(X, DIGITS.y, X_val, DIGITS.y_val, random_state=0, **options)
+    text = found.summary()
+    assert text.startswith("120 rows") and "values: min" in text
+    for words in said:
+        assert words in text
+    for words in silent:
+        assert words not in text
+    found.save(tmp_path / "values.hcdv")
+    assert ValuationResult.load(tmp_path / "values.hcdv").summary() == text
+
+
+def test_files_from_before_scores_were_told_from_games(result, tmp_path):
+    path = tmp_path / "values.hcdv"
+    result.save(path)
+    arrays, meta = read_archive(path, kind="result", version=1)
+    write_archive(path, arrays, {name: fact for name, fact in meta.items() if name != "has_game"})
+    assert ValuationResult.load(path).has_game
+    write_archive(path, arrays, {**meta, "has_game": "no"})
+    with pytest.raises(ValueError, match="has_game is neither true nor false"):
+        ValuationResult.load(path)
+
+
 def test_save_and_load(result, tmp_path):
     result.save(tmp_path / "values.hcdv")
     again = ValuationResult.load(tmp_path / "values.hcdv")

@@ -122,6 +122,11 @@ def make_encoder(
 
 def parse_encoder(encoder: Any) -> EncoderPlan:
     """What an ``encoder`` argument means; see `make_encoder`."""
+    for item in encoder if isinstance(encoder, (list, tuple)) else [encoder]:
+        if isinstance(item, type):
+            raise TypeError(
+                f"encoder must be an instance, got the class {item.__name__}; write {item.__name__}()."
+            )
     if not isinstance(encoder, (list, tuple)):
         if _is_learned(encoder):
             return EncoderPlan("identity", (_recipe(encoder),), beside=False)

@@ -26,6 +26,11 @@ def as_frame(X: Any, name: str) -> pd.DataFrame:
             if scipy.sparse.issparse(X):
                 raise TypeError(f"{name} must be a table as X is, got a sparse matrix.")
             array = as_array(X, name)
+            if array.ndim == 1 and _is_text(array):
+                raise ValueError(
+                    f"{name} must be 2-dimensional (rows x columns), got {len(array)} texts; HCDV takes these "
+                    "with encoder=, a transformer or a function from texts to vectors."
+                )
             if array.ndim != 2:
                 raise ValueError(
                     f"{name} must be 2-dimensional (rows x columns), got shape {array.shape}."
@@ -35,6 +40,10 @@ def as_frame(X: Any, name: str) -> pd.DataFrame:
         repeated = X.columns[X.columns.duplicated()].tolist()[0]
         raise ValueError(f"{name} has the column {repeated!r} more than once.")
     return X
+
+
+def _is_text(array: NDArray[Any]) -> bool:
+    return array.dtype.kind in "UT" or (len(array) > 0 and all(isinstance(item, str) for item in array))
 
 
 def as_rows(X: Any, name: str) -> Any:

@@ -194,8 +194,8 @@ def rank_augmentations(
     training rows: ``overlap`` (the paper's) is then near 1 for every batch, and ``dense_overlap`` tells more.
     Copies of training rows are no news to a model and rank like fresh rows all the same, since rows vouch for
     each other in the default game (:func:`hcdv.tasks.redundancy`): look at ``copies`` first.  On digits (800
-    rows, 150 candidates each) ``mean_share`` was 1.09 for copies, .99 for fresh rows, -.58 for shuffled pixels
-    and -1.02 for wrong labels.
+    rows, 200 trusted, 150 candidates each, three draws) ``mean_share`` was 1.05 to 1.08 for copies, .96 to 1.01
+    for fresh rows, -.43 to -.61 for shuffled pixels and -2.0 to -2.4 for wrong labels.
     """
     if not all(hasattr(model, name) for name in ("allocation", "get_params", "fit")):
         raise TypeError(f"model must be an HCDV, got {type(model).__name__}.")
@@ -228,7 +228,7 @@ def rank_augmentations(
     share = from_training / np.bincount(leaf)
     unit = float(np.abs(values[:n]).mean()) or 1.0
     n_classes = len(np.unique(all_labels))
-    is_copy = _copies(rows[0], rows[1:], tolerance)
+    is_copy = _copies(rows[0], labels[0], rows[1:], tolerance)
     batches, stop = [], n
     for name, mine in zip(candidates, labels[1:], strict=True):
         start, stop = stop, stop + len(mine)
@@ -248,9 +248,11 @@ def rank_augmentations(
     return Augmentations(tuple(batches), n, fitted.result_)
 
 
-def _copies(training: Any, candidates: list[Any], tolerance: float) -> NDArray[np.bool_]:
+def _copies(
+    training: Any, labels: NDArray[Any], candidates: list[Any], tolerance: float
+) -> NDArray[np.bool_]:
     """Which candidate rows, batch by batch, stand close by a training row; bool [sum of m]."""
-    encoder = make_encoder(training, "identity").fit(training)
+    encoder = make_encoder(training, "identity").fit(training, labels)
     # float64: the distance of near rows is a difference of large numbers.
     known = np.unique(encoder.transform(training).astype(np.float64), axis=0)
     others = np.concatenate([encoder.transform(X) for X in candidates]).astype(np.float64)

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import issparse
 from sklearn.base import clone
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import check_scoring
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from hcdv._errors import UtilityError
 from hcdv._random import RandomState, check_seed, derive_seed, generator
@@ -118,8 +121,9 @@ def removal_curve(
     X, y : n training rows as the model takes them, and their labels
     X_test, y_test : test rows and labels
     model : scikit-learn classifier, optional
-        Cloned for every fit; logistic regression (C = 1) by default, on the columns as given.  Where only one
-        class is left it is that class that is predicted.
+        Cloned for every fit; logistic regression (C = 1) by default, on columns standardised by the rows it is
+        trained on (a sparse matrix's are scaled only).  Where only one class is left it is that class that is
+        predicted.
     order : {"lowest", "highest", "random"} or several of them
         What goes first.  Ties fall in random order.
     fractions : float [f] in [0, 1)
@@ -223,7 +227,7 @@ def _curves(
     n_trained = n - moved if kind == "removal" else moved
     if n_trained.min() < 1:
         raise ValueError(f"fractions leave no row of {n} to train on at {fractions[n_trained.argmin()]:g}.")
-    learner = _learner(model, seed)
+    learner = _learner(_default(X) if model is None else model, seed)
     scorer = _scorer(learner, metric)
 
     # Every order as a list of sequences of all rows, those to be moved first.
@@ -270,11 +274,15 @@ def _fractions(fractions: Any, kind: str) -> NDArray[np.float64]:
     return shares
 
 
+def _default(X: Any) -> Any:
+    """Logistic regression; on columns of one unit, as its solver crawls along long ones."""
+    return make_pipeline(StandardScaler(with_mean=not issparse(X)), LogisticRegression(max_iter=1000))
+
+
 def _learner(model: Any, seed: int) -> Any:
-    learner = LogisticRegression(max_iter=1000) if model is None else model
-    if not all(hasattr(learner, name) for name in ("fit", "predict", "get_params")):
+    if not all(hasattr(model, name) for name in ("fit", "predict", "get_params")):
         raise TypeError(f"model must be a scikit-learn classifier, got {type(model).__name__}.")
-    learner = clone(learner)
+    learner = clone(model)
     chance = {
         name: derive_seed(seed, "model", name)
         for name, value in sorted(learner.get_params().items())

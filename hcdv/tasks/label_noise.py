@@ -189,27 +189,28 @@ def detect_label_noise(
     Without ``planted`` the probabilities come from a mixture of one to four normal distributions (by BIC) of
     -sqrt(largest value - value); humps whose centre lies below a value of 0 are wrong labels.
 
-    Measured at alpha 0.1 (HCDV's default; 5 draws of the data and of the flips, others than those that settings
-    were chosen on; share of false alarms, share of the wrong labels found; 3 repeats of 10% planted flips):
+    Measured at alpha 0.1 (``python -m bench.alarms --scale full``: HCDV's default, means of 5 draws of the
+    data and of the flips; share of false alarms, share of the wrong labels found; 3 repeats of 10% planted
+    flips):
 
     =================  =====  ===============  ===============
     set (rows)         wrong  with planted     without
     =================  =====  ===============  ===============
-    digits (1,000)     5%     .03, found .82   .12, found .99
-    digits             15%    .03, found .79   .11, found .97
-    digits             30%    .04, found .88   .12, found 1.0
-    cancer (300)       5%     .05, found .72   .44, found .95
-    cancer             15%    .06, found .77   .50, found 1.0
-    cancer             30%    .01, found .49   .14, found .97
-    synthetic (3,000)  5%     .12, found .64   .68, found .97
-    synthetic          15%    .10, found .78   .34, found .94
-    synthetic          30%    .10, found .89   .33, found .96
+    digits (1,000)     5%     .01, found .80   .08, found 1.0
+    digits             15%    .05, found .93   .11, found 1.0
+    digits             30%    .05, found .92   .11, found 1.0
+    cancer (300)       5%     .04, found .56   .46, found .93
+    cancer             15%    .03, found .60   .48, found .98
+    cancer             30%    .02, found .69   .19, found .97
+    synthetic (3,000)  5%     .19, found .56   .65, found .89
+    synthetic          15%    .14, found .71   .37, found .90
+    synthetic          30%    .10, found .77   .25, found .92
     =================  =====  ===============  ===============
 
-    With planted flips the mean over draws is below alpha or a little above (at most .09 at alpha .05 and .21 at
-    .2, both on synthetic rows with 5% wrong); a single draw may have twice alpha.  On clean labels, where every
-    alarm is false, there were 0, 0 and 2.8 (5 in the worst draw) on the three sets with planted flips, and 0,
-    14 and 367 without.
+    With planted flips the promise is kept where classes are apart; where they overlap (synthetic) and few
+    labels are wrong, false alarms come to almost twice alpha, in a single draw to almost three times.  On clean
+    labels, where every alarm is false, there were 0, 0 and 6 on the three sets with planted flips, and 0, 12
+    and 497 without.
 
     Two means: OpenDataVal (Jiang et al., NeurIPS 2023), exact.
     """

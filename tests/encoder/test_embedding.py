@@ -15,6 +15,7 @@ from sklearn.preprocessing import StandardScaler
 
 from hcdv import HCDV
 from hcdv.datasets import flip_labels, load_digits
+from hcdv.encoder import Contrastive
 from hcdv.encoder.embedding import learns_labels
 
 DATA = load_digits(n=400, n_val=100, n_test=100, random_state=0)
@@ -61,8 +62,10 @@ def test_a_trained_module_stays_as_it_is():
 
 
 def test_what_is_no_embedding_is_refused():
-    with pytest.raises(ValueError, match="encoder must be one of"):
-        fit(PCA)
+    for name, wrong in (("PCA", PCA), ("Contrastive", ["identity", Contrastive]), ("PCA", [PCA, "forest"])):
+        sentence = rf"^encoder must be an instance, got the class {name}; write {name}\(\)\.$"
+        with pytest.raises(TypeError, match=sentence):
+            fit(wrong)
     with pytest.raises(ValueError, match="one vector per row, got 3 for 400 rows of X"):
         fit(lambda rows: np.zeros((3, 2)))
     with pytest.raises(ValueError, match="the embedding of X has 800 NaN"):

@@ -61,6 +61,14 @@ def test_blocks_give_the_rows_of_a_whole(tmp_path, X, block_rows, dtype):
     np.testing.assert_array_equal(np.load(tmp_path / "z.npy"), found)
 
 
+@pytest.mark.parametrize("dtype", [np.float16, np.dtype(np.float32), np.float32, "half", "f4"])
+def test_a_dtype_by_any_name_of_numpy(tmp_path, dtype):
+    encoder = make_encoder(NUMBERS).fit(NUMBERS)
+    found = encode_to_disk(encoder, NUMBERS, tmp_path / "z.npy", dtype=dtype)
+    assert found.dtype == np.dtype(dtype)
+    np.testing.assert_array_equal(found, encoder.transform(NUMBERS).astype(dtype))
+
+
 def test_maps_paths_and_iterables(tmp_path):
     encoder = fitted(NUMBERS)
     expected = encoder.transform(NUMBERS)
@@ -135,7 +143,12 @@ def test_mistakes_leave_the_old_file_and_nothing_else(tmp_path):
         (iter([NUMBERS]), {}, "n_rows"),
         (NUMBERS, {"n_rows": 5}, "n_rows must be 501"),
         (NUMBERS, {"block_rows": 0}, "block_rows"),
-        (NUMBERS, {"dtype": "int8"}, "dtype must be one of"),
+        (NUMBERS, {"dtype": "int8"}, "dtype must be one of 'float32', 'float16', got 'int8'"),
+        (NUMBERS, {"dtype": np.float64}, "dtype must be one of 'float32', 'float16', got <class"),
+        (NUMBERS, {"dtype": ">f4"}, "dtype must be one of"),
+        (NUMBERS, {"dtype": None}, "dtype must be one of .*got None"),
+        (NUMBERS, {"dtype": "f4,("}, "dtype must be one of"),
+        (NUMBERS, {"dtype": []}, "dtype must be one of"),
         (NUMBERS, {"n_rows": "501"}, "n_rows must be an integer, got '501'"),
         (NUMBERS, {"progress": 5}, "progress must be a function .*got 5"),
         (np.float64(1), {}, r"X must hold rows, got one single value \(shape \(\)\)"),

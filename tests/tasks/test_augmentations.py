@@ -40,6 +40,18 @@ def test_good_rows_rank_above_bad_ones(ranked):
     assert means[-1] < 0 < means[0]
 
 
+def test_a_column_of_many_levels(digits):
+    towns = np.array([f"town {k % 25}" for k in range(300)])
+    table = pd.DataFrame(digits.X[:, 18:23]).rename(columns=str).assign(town=towns)
+    more = {
+        "copies": (table[:30], digits.y[:30]),
+        "others": (table[30:60].assign(town=towns[:30]), digits.y[30:60]),
+    }
+    found = by_name(rank_augmentations(MODEL, table, digits.y, more))
+    assert found["copies"].copies == 1.0
+    assert found["others"].copies < 0.5
+
+
 def test_values_are_those_of_one_fit(ranked, digits):
     candidates, found = ranked
     X = np.concatenate([digits.X, *(pair[0] for pair in candidates.values())])

@@ -6,6 +6,8 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score, make_scorer
 from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 from hcdv._errors import UtilityError
@@ -99,9 +101,10 @@ def test_scores_are_those_of_the_model(noisy):
     values, X, y, X_test, y_test = noisy
     curves = removal_curve(*noisy, fractions=[0.0, 0.25], order=("lowest", "highest", "random"), n_draws=2)
     left = np.sort(np.argsort(values)[75:])
-    expected = LogisticRegression(max_iter=1000).fit(X[left], y[left]).score(X_test, y_test)
+    default = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+    expected = default.fit(X[left], y[left]).score(X_test, y_test)
     assert curves.scores["lowest"][1] == expected
-    full = LogisticRegression(max_iter=1000).fit(X, y).score(X_test, y_test)
+    full = default.fit(X, y).score(X_test, y_test)
     assert {scores[0] for scores in curves.scores.values()} == {full}
     metric = make_scorer(balanced_accuracy_score)
     tree = DecisionTreeClassifier(random_state=0)
@@ -109,6 +112,16 @@ def test_scores_are_those_of_the_model(noisy):
     top = np.sort(np.argsort(values)[150:])
     predicted = tree.fit(X[top], y[top]).predict(X_test)
     assert curves.scores["highest"][0] == balanced_accuracy_score(y_test, predicted)
+
+
+@pytest.mark.parametrize("kind", [np.asarray, csr_matrix])
+def test_the_default_model_converges_in_any_units(noisy, recwarn, kind):
+    values, X, y, X_test, y_test = noisy
+    units = np.array([1e-4, 1.0, 1e6])
+    curves = removal_curve(values, kind(X * units), y, kind(X_test * units), y_test, fractions=[0.0, 0.2])
+    assert not [w.message for w in recwarn]
+    plain = removal_curve(values, kind(X), y, kind(X_test), y_test, fractions=[0.0, 0.2])
+    np.testing.assert_allclose(curves.scores["lowest"], plain.scores["lowest"], atol=0.01)
 
 
 def test_good_values_beat_chance(noisy):
@@ -203,6 +216,6 @@ def test_adding_nothing_is_no_curve():
 
 def test_a_model_or_a_metric_that_fails():
     with pytest.raises(UtilityError, match=r"failed on 8 rows of curve 'lowest': .*NaN"):
-        removal_curve(WORTH, np.full((N, 1), np.nan), LABELS, ROWS, LABELS, fractions=[0.2])
+        removal_curve(WORTH, np.where(ROWS == 4, np.nan, ROWS), LABELS, ROWS, LABELS, fractions=[0.2])
     with pytest.raises(UtilityError, match="the metric gave nan on 8 rows"):
         removal_curve(WORTH, ROWS, LABELS, ROWS, LABELS, fractions=[0.2], metric=lambda *_: np.nan)

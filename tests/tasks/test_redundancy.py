@@ -74,6 +74,14 @@ def test_peers_are_the_nearest_rows_of_the_label_without_copies():
     assert found.sizes.tolist() == [2]
 
 
+def test_a_column_of_many_levels():
+    X, y, rep = rows_with_copies({7: 2})
+    towns = np.array([f"town {k % 25}" for k in range(40)])
+    table = pd.DataFrame(X).assign(town=towns[rep]).rename(columns=str)
+    found = redundancy(in_full(X, y), table, y, tolerance=0)
+    assert found.sizes.tolist() == [3] and (found.group[rep == 7] == 0).all()
+
+
 def test_near_rows_count_by_tolerance():
     X, y, _ = rows_with_copies({7: 1})
     X[-1] += 1e-3

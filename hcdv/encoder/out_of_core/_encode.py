@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from hcdv._files import check_place
 from hcdv._validation import NUMBER_TYPES, as_array, check_choice, check_int
@@ -35,7 +35,7 @@ def encode_to_disk(
     *,
     n_rows: int | None = None,
     space: str | None = None,
-    dtype: str = "float32",
+    dtype: DTypeLike = "float32",
     block_rows: int = 1 << 16,
     resume: bool = True,
     progress: Callable[[int], None] | None = None,
@@ -59,7 +59,7 @@ def encode_to_disk(
         Rows of an iterable, which cannot be asked.
     space : str, optional
         One of ``encoder.others``; the vote space by default.
-    dtype : {"float32", "float16"}
+    dtype : {"float32", "float16"}, or what numpy takes for one of them, such as ``np.float16``
     block_rows : int
         Rows at a time.
     resume : bool
@@ -84,7 +84,7 @@ def encode_to_disk(
         If the file cannot be written, or another call is writing it.
     """
     _check_encoder(encoder)
-    check_choice(dtype, "dtype", DTYPES)
+    dtype = _dtype_name(dtype)
     check_int(block_rows, "block_rows", 1)
     if progress is not None and not callable(progress):
         raise TypeError(f"progress must be a function that takes the rows done, got {progress!r}.")
@@ -145,6 +145,17 @@ def _real(rows: NDArray[Any]) -> NDArray[Any]:
     if rows.dtype.kind not in "biuf":
         raise TypeError(f"the encoder must give real numbers, got dtype {rows.dtype}.")
     return rows
+
+
+def _dtype_name(dtype: Any) -> str:
+    """Which of ``DTYPES`` is meant."""
+    try:
+        wanted = np.dtype(dtype)
+    except (TypeError, ValueError, SyntaxError):
+        wanted = None
+    # Not by name: another byte order has the same one.
+    known = [name for name in DTYPES if wanted == np.dtype(name)]
+    return known[0] if known else check_choice(dtype, "dtype", DTYPES)
 
 
 def _narrowed(rows: NDArray[Any], dtype: str, first: int) -> NDArray[Any]:
