@@ -110,7 +110,11 @@ class RetrainedGame:
         rows = self.order[order]
         keys = prefix_keys(rows, stops, self.n_points)
         known = self._known.get(keys)
-        missing = np.array([k for k, value in enumerate(known) if value is None and stops[k] > 0], np.int64)
+        first: dict[CoalitionKey, int] = {}
+        for k, value in enumerate(known):
+            if value is None and stops[k] > 0:
+                first.setdefault(keys[k], k)
+        missing = np.array(list(first.values()), np.int64)
         blocks = self.trainer.walk(rows, np.ascontiguousarray(stops[missing])) if len(missing) else iter(())
         trained: dict[CoalitionKey, float] = {}
         for key, value, stop in zip(keys, known, stops, strict=True):

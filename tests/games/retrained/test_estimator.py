@@ -289,6 +289,9 @@ def test_without_validation_rows_folds_score_each_other():
     np.testing.assert_allclose(
         folded.chain_scores(order, stops), folded.scores([np.sort(order[:s]) for s in stops])
     )
+    for some in (stops, np.arange(1, 51), np.array([2])):
+        walked = list(folded.walk(order, some))
+        np.testing.assert_allclose(np.concatenate(walked), folded.chain_scores(order, some))
     with pytest.warns(UserWarning, match="without validation rows"):
         assert play(Estimator(GaussianNB()), data).fingerprint == game.fingerprint is not None
 

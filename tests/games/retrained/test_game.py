@@ -41,6 +41,10 @@ class Sum:
         assert (np.diff(stops) > 0).all() and stops[0] > 0
         return self.scores([np.sort(order[:stop]) for stop in stops])
 
+    def walk(self, order, stops):
+        for begin in range(0, len(stops), 3):
+            yield self.chain_scores(order, stops[begin : begin + 3])
+
 
 def game(trainer=None, cache=None, order=None):
     order = np.random.default_rng(0).permutation(N) if order is None else order
@@ -69,6 +73,53 @@ def test_chains_and_coalitions_translate_points_to_rows():
         members = np.concatenate([order[bounds[k] : bounds[k + 1]] for k in np.flatnonzero(inside)] or [[]])
         rows = g.order[members.astype(int)]
         assert value == (trainer.of(rows) if len(rows) else -1.0)
+
+
+def test_a_walk_gives_the_values_of_the_chain():
+    rng = np.random.default_rng(3)
+    for stops in (np.arange(N + 1), np.array([0, 2, 2, 5, N, N]), np.array([0, 0]), np.empty(0, np.int64)):
+        order, rows = rng.permutation(N), rng.permutation(N)
+        trainer = Sum()
+        g = game(trainer, order=rows)
+        expected = game(Sum(), order=rows).chains(order[None], stops)[0]
+        np.testing.assert_array_equal(list(g.walk(order, stops)), expected)
+        assert len(trainer.trained) == len(set(trainer.trained)) == g.n_evaluations
+        assert list(g.walk(order, stops)) == list(expected)
+        assert g.n_evaluations == len(trainer.trained) == len(set(stops) - {0})
+
+
+def test_a_walk_trains_no_more_than_is_taken():
+    trainer, order = Sum(), np.arange(N)
+    g = game(trainer)
+    values = g.walk(order, np.arange(N + 1))
+    assert next(values) == -1.0 and trainer.trained == []
+    taken = [next(values) for _ in range(4)]
+    assert len(trainer.trained) == g.n_evaluations == 6  # blocks of three
+    trainer.trained.clear()
+    every = g.chains(order[None], np.arange(1, N + 1))[0]
+    np.testing.assert_array_equal(every[:4], taken)
+    assert len(trainer.trained) == N - 6
+
+
+def test_a_walk_names_what_failed():
+    class Fails(Sum):
+        def walk(self, order, stops):
+            yield self.chain_scores(order, stops[:2])
+            raise RuntimeError("no more")
+
+    values = game(Fails()).walk(np.arange(N), np.arange(N + 1))
+    assert len([next(values) for _ in range(3)]) == 3
+    with pytest.raises(UtilityError, match=f"raised RuntimeError on coalitions of 3 to {N} rows: no more"):
+        next(values)
+
+    class Wild(Sum):
+        def of(self, rows):
+            return np.nan if len(rows) == 2 else 1.0
+
+    values = game(Wild()).walk(np.arange(N), np.arange(N + 1))
+    next(values)
+    with pytest.raises(UtilityError, match="gave nan for a coalition of 2 rows"):
+        next(values)
 
 
 def test_every_set_is_trained_once_and_counted():

@@ -71,6 +71,7 @@ def test_chains_coalitions_and_sparse_stops_agree():
     t = trainer(data, metric="log_loss")
     order = np.random.default_rng(0).permutation(400)
     every = t.chain_scores(order, np.arange(1, 401))
+    np.testing.assert_array_equal(np.concatenate(list(t.walk(order, np.arange(1, 401)))), every)
     stops = np.array([1, 2, 40, 41, 200, 399, 400])
     np.testing.assert_allclose(t.chain_scores(order, stops), every[stops - 1], atol=1e-6)
     np.testing.assert_allclose(
