@@ -29,6 +29,7 @@ ROOT = Path(__file__).parents[1]
         ("outliers", []),
         ("copies", []),
         ("alarms", []),
+        ("protocol", ["--players", "rows", "groups"]),
     ],
 )
 def test_fast_profile_runs(module, options, tmp_path):
