@@ -107,7 +107,7 @@ def peer_rows(
         plan.write_text(
             json.dumps({"games": wanted, "repeats": repeats, "seconds": PEER_SECONDS})
         )
-        script = Path(__file__).with_name("_peers.py")
+        script = Path(__file__).parent / "rivals" / "run_samplers.py"
         subprocess.run(
             [python, "-W", "ignore", str(script), str(games), str(plan), str(answers)], check=True
         )

@@ -1,6 +1,6 @@
 """The samplers of shapiq and pyDVL on tables of games: run by the interpreter that holds them.
 
-    PYTHON bench/_peers.py games.npz plan.json answers.json
+    PYTHON bench/rivals/run_samplers.py games.npz plan.json answers.json
 
 ``games.npz`` holds tables of 2**m values (entry s: the coalition of the players whose bit is set in
 s). The plan: ``{"games": {name: [budget, ...]}, "repeats": int, "seconds": float}``. A sampler is
@@ -89,9 +89,7 @@ def shapiq_samplers() -> dict[str, Sampler]:
         "SVARMIQ": sampler(a.SVARMIQ, max_order=1, index="SV"),
         "SHAPIQ": sampler(a.SHAPIQ, max_order=1, index="SV"),
         "KernelSHAPIQ": sampler(a.KernelSHAPIQ, max_order=1, index="k-SII"),
-        "InconsistentKernelSHAPIQ": sampler(
-            a.InconsistentKernelSHAPIQ, max_order=1, index="k-SII"
-        ),
+        "InconsistentKernelSHAPIQ": sampler(a.InconsistentKernelSHAPIQ, max_order=1, index="k-SII"),
     }
     try:
         import lightgbm  # noqa: F401
@@ -139,9 +137,7 @@ def pydvl_samplers() -> dict[str, Sampler]:
         "MSRSampler": lambda g, r: s.MSRSampler(seed=r),
         "UniformSampler": lambda g, r: s.UniformSampler(seed=r),
         "AntitheticSampler": lambda g, r: s.AntitheticSampler(seed=r),
-        "OwenSampler": lambda g, r: s.OwenSampler(
-            s.GridOwenStrategy(outer(g, 4)), n_samples_inner=2, seed=r
-        ),
+        "OwenSampler": lambda g, r: s.OwenSampler(s.GridOwenStrategy(outer(g, 4)), n_samples_inner=2, seed=r),
         "AntitheticOwenSampler": lambda g, r: s.AntitheticOwenSampler(
             s.GridOwenStrategy(outer(g, 4)), n_samples_inner=1, seed=r
         ),
