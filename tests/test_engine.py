@@ -132,6 +132,44 @@ def test_overlapping_contexts_restore_the_limit_only_at_the_end():
         assert set(thread_counts("blas")) == {3}
 
 
+def test_libraries_that_come_later_are_limited_too():
+    script = (
+        "import os\n"
+        "os.environ.update(OPENBLAS_NUM_THREADS='3', OMP_NUM_THREADS='3')\n"
+        "from threadpoolctl import threadpool_info\n"
+        "from hcdv.engine import Threads, single_threaded_blas\n"
+        "counts = lambda: sorted(library['num_threads'] for library in threadpool_info())\n"
+        "before = len(counts())\n"
+        "with single_threaded_blas():\n"
+        "    pass\n"
+        "import scipy.linalg, sklearn.cluster\n"
+        "loaded = counts()\n"
+        "assert len(loaded) > before, loaded\n"
+        "with single_threaded_blas():\n"
+        "    assert set(counts()) == {1}\n"
+        "assert counts() == loaded\n"
+        "for n_jobs in (1, 2):\n"
+        "    assert set(next(Threads(n_jobs).map(lambda _: counts(), [0]))) == {1}\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_libraries_are_not_looked_for_twice(monkeypatch):
+    from hcdv.engine import blas
+
+    with single_threaded_blas():
+        pass
+
+    def look():
+        raise AssertionError("looked again")
+
+    monkeypatch.setattr(blas, "ThreadpoolController", look)
+    with single_threaded_blas():
+        pass
+    list(Threads(2).map(abs, [1, 2]))
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT")
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_ctrl_c_answers_within_a_second(n_jobs):

@@ -18,6 +18,20 @@ from threadpoolctl import ThreadpoolController
 _lock = threading.Lock()
 _depth = 0  # contexts open in the whole process
 _blas_before: list[tuple[Any, int]] = []  # libraries and their threads before the first of them
+_last_look: tuple[int, ThreadpoolController] | None = None  # modules imported by then, and what was found
+
+
+def loaded_libraries() -> ThreadpoolController:
+    """BLAS and OpenMP libraries of this process.
+
+    Looking for them takes some milliseconds, and a fit asks a dozen times: they are looked for again only once
+    a module was imported since, for that is how libraries come.
+    """
+    global _last_look
+    n_modules, last = len(sys.modules), _last_look
+    if last is None or last[0] != n_modules:
+        last = _last_look = n_modules, ThreadpoolController()
+    return last[1]
 
 
 @contextmanager
@@ -29,8 +43,7 @@ def single_threaded_blas() -> Iterator[None]:
     each thread makes and undoes its own.
     """
     global _depth
-    # Looked up anew, as libraries may have been loaded since (a few milliseconds).
-    controller = ThreadpoolController()
+    controller = loaded_libraries()
     with _lock:
         if _depth == 0:
             _blas_before[:] = _threads_of(controller, "blas")

@@ -9,10 +9,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotYet
 from typing import TypeVar
 
-from threadpoolctl import ThreadpoolController
-
 from hcdv._validation import check_int
-from hcdv.engine.blas import limit_openmp_of_this_thread, single_threaded_blas
+from hcdv.engine.blas import limit_openmp_of_this_thread, loaded_libraries, single_threaded_blas
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -94,7 +92,7 @@ def _threaded(
             n_jobs,
             thread_name_prefix="hcdv",
             initializer=limit_openmp_of_this_thread,
-            initargs=(ThreadpoolController(),),
+            initargs=(loaded_libraries(),),
         )
         wait_for_running = True
         try:
