@@ -9,7 +9,8 @@ the intercept.
   matrix products over the rows inside.  The first step needs the gradients of the block's own rows alone.
   Above two classes the Hessian preconditions L-BFGS instead.
 - Any *set of coalitions* is minimised by Newton's method with a line search (two classes, small), or by
-  L-BFGS preconditioned by a bound on the Hessian (Boehning, 1992).
+  L-BFGS. Where a coalition has a good share of all rows that starts from the minimum of all of them and is
+  preconditioned by the Hessian there, else by a bound on the Hessian (Boehning, 1992).
 - What a chord iteration leaves unfinished, as on separable handfuls of rows, goes to the second kind.
 """
 
@@ -39,9 +40,13 @@ LEAST_ROWS_PER_COLUMN = 3
 # Parameters up to which Hessians are formed.
 MAX_HESSIAN = 1000
 CHORD_STEPS = 25
+# Share of all rows from which on a coalition's minimum is near that of all rows.
+LARGE_SHARE = 0.2
 # Standard deviations in interquartile ranges from which on a column is centred at its median.
 HEAVY_TAIL = 1000.0
 HISTORY = 10
+# Problems that have settled are taken out of a batch once fewer than this share go on.
+STILL_WORTH_IT = 0.75
 # What holds the free direction of the softmax's intercepts, per row.
 FREE_INTERCEPT = 1e-9
 # What holds columns that repeat each other, as a share of their own curvature: an absolute number would swamp
@@ -84,6 +89,7 @@ class LogisticTrainer:
         )
         self.device = torch.device(device)
         self._has_warned = False
+        self._all_rows: Tensor | None = None
         centre, scale = X.mean(axis=0), X.std(axis=0)
         scale[scale == 0] = 1.0
         # Beside one enormous number all other rows would be one number, and the column an intercept.
@@ -107,10 +113,8 @@ class LogisticTrainer:
                 inside = torch.zeros(len(batch), len(self.y), dtype=torch.float64)
                 for b, rows in enumerate(batch):
                     inside[b, torch.as_tensor(rows)] = 1.0
-                inside = inside.to(self.device)
                 present = self._present(batch)
-                theta = self._zeros(len(batch))
-                theta = self._minimise(self.Z, self.y, inside, present, theta)
+                theta = self._solve(inside.to(self.device), present)
                 values[begin : begin + step] = self._score(theta, present)
         return values
 
@@ -143,9 +147,7 @@ class LogisticTrainer:
             for b, rows in enumerate(coalitions):
                 inside[b, torch.as_tensor(rows)] = 1.0
             present = self._present(coalitions)
-            theta = self._minimise(
-                self.Z, self.y, inside.to(self.device), present, self._zeros(len(coalitions))
-            )
+            theta = self._solve(inside.to(self.device), present)
             return self._predict(theta, present).cpu().numpy()
 
     # Chains ---------------------------------------------------------------------------------------
@@ -223,20 +225,23 @@ class LogisticTrainer:
             gradients = torch.einsum("bmk,mq->bkq", residual, Z) + penalty[active] * theta[active]
         return theta, open_ | failed
 
-    def _factor(self, Z: Tensor, y: Tensor, theta: Tensor, present: Tensor) -> Tensor:
-        """Cholesky factor of the Hessian at one point, [K q, K q]."""
+    def _factor(
+        self, Z: Tensor, y: Tensor, theta: Tensor, present: Tensor, weights: Tensor | None = None
+    ) -> Tensor:
+        """Cholesky factor [K q, K q] of the Hessian at one point, of rows of weights [m] or of 1."""
         q = Z.shape[1]
         if self.n_outputs == 1:
             p = torch.sigmoid(Z @ theta[0])
             hessian = Z.T @ ((p * (1 - p))[:, None] * Z)
         else:
             p = self._softmax(theta[None], Z, present)[0]
+            of_row = torch.ones_like(p[:, 0]) if weights is None else weights
             blocks = torch.zeros(
                 self.n_outputs, q, self.n_outputs, q, dtype=Z.dtype, device=self.device
             )
             for k in range(self.n_outputs):
                 for c in range(k, self.n_outputs):
-                    weight = p[:, k] * ((1.0 if k == c else 0.0) - p[:, c])
+                    weight = of_row * p[:, k] * ((1.0 if k == c else 0.0) - p[:, c])
                     blocks[k, :, c] = Z.T @ (weight[:, None] * Z)
                     blocks[c, :, k] = blocks[k, :, c]
             hessian = blocks.reshape(self.n_outputs * q, -1)
@@ -252,6 +257,32 @@ class LogisticTrainer:
         return hessian
 
     # Any coalitions -------------------------------------------------------------------------------
+
+    def _solve(self, inside: Tensor, present: Tensor) -> Tensor:
+        """Minimum [B, K, q] for memberships [B, n]; large coalitions start from that of all rows."""
+        theta = self._zeros(len(inside))
+        large = inside.sum(1) >= LARGE_SHARE * len(self.y)
+        if self.n_outputs == 1 or self.n_outputs * self.Z.shape[1] > MAX_HESSIAN or not bool(large.any()):
+            return self._minimise(self.Z, self.y, inside, present, theta)
+        everybody = self._everybody()
+        for some, is_near in ((torch.nonzero(large)[:, 0], True), (torch.nonzero(~large)[:, 0], False)):
+            start, factor = theta[some], None
+            if is_near:
+                start = torch.where(present[some][:, :, None], everybody, 0.0)
+                factor = self._factor(
+                    self.Z, self.y, everybody[0], torch.ones_like(present[:1]), inside[some].mean(0)
+                )
+            theta[some] = self._minimise(self.Z, self.y, inside[some], present[some], start, factor)
+        return theta
+
+    def _everybody(self) -> Tensor:
+        """Minimum [1, K, q] for all rows."""
+        if self._all_rows is None:
+            inside = torch.ones(1, len(self.y), dtype=torch.float64, device=self.device)
+            present = torch.ones(1, self.n_classes, dtype=torch.bool, device=self.device)
+            # Two threads may both work it out: to the same bits.
+            self._all_rows = self._minimise(self.Z, self.y, inside, present, self._zeros(1))
+        return self._all_rows
 
     def _minimise(
         self,
@@ -363,22 +394,33 @@ class LogisticTrainer:
         precondition: Callable[[Tensor], Tensor],
     ) -> Tensor:
         """L-BFGS with Armijo steps; what it leaves unfinished goes to Newton's method, one by one."""
-        penalty = self._penalty(present)
-        theta = theta.clone()
-        loss, gradient = self._loss(theta, Z, y, inside, present, penalty)
+        penalty, solution = self._penalty(present), theta.clone()
+        trained = present.sum(1) > 1
+        # The problems still worked on; of those that settled among them ``live`` is False.
+        some = torch.nonzero(trained)[:, 0]
+        theta, live = solution[some], trained[some]
+        mine = inside[some], present[some], penalty[some]
+        loss, gradient = self._loss(theta, Z, y, *mine)
         history: list[tuple[Tensor, Tensor, Tensor]] = []
-        live = present.sum(1) > 1
-        trained = live.clone()
         for _ in range(10 * self.max_iter):
             direction = -_two_loop(gradient, history, precondition)
             slope = (direction * gradient).sum((1, 2))
             live &= -slope > self.tol * 0.01
-            if not bool(live.any()):
+            n_live = int(live.sum())
+            if n_live == 0:
                 break
+            if n_live < STILL_WORTH_IT * len(live):
+                solution[some] = theta
+                some, theta, loss, gradient, direction, slope = (
+                    part[live] for part in (some, theta, loss, gradient, direction, slope)
+                )
+                mine = inside[some], present[some], penalty[some]
+                history = [(s[live], change[live], usable[live]) for s, change, usable in history]
+                live = live[live]
             length = torch.where(live, 1.0, 0.0).to(Z.dtype)
             for _ in range(40):
                 tried = theta + length[:, None, None] * direction
-                new, new_gradient = self._loss(tried, Z, y, inside, present, penalty)
+                new, new_gradient = self._loss(tried, Z, y, *mine)
                 bad = live & ~(new <= loss + 1e-4 * length * slope + 1e-13 * loss.abs())
                 if not bool(bad.any()):
                     break
@@ -389,18 +431,21 @@ class LogisticTrainer:
             s = length[:, None, None] * direction
             tried = theta + s
             if bool(bad.any()):
-                new, new_gradient = self._loss(tried, Z, y, inside, present, penalty)
+                new, new_gradient = self._loss(tried, Z, y, *mine)
             history.append((s, new_gradient - gradient, live.clone()))
             history = history[-HISTORY:]
             theta, loss, gradient = tried, new, new_gradient
+        solution[some] = theta
+        theta = solution
+        _, gradient = self._loss(theta, Z, y, inside, present, penalty)
         # The preconditioner bounds the Hessian from above, and where probabilities are 0 or 1 it is far above:
         # the slope then says little of what is left to gain.
         curvature = self._curvature(theta, Z, inside, present) + penalty
         curvature[..., -1] += FREE_INTERCEPT
         left = (gradient.square() / curvature).sum((1, 2))
         for b in torch.nonzero(trained & ~(left <= self.tol))[:, 0].tolist():
-            mine = inside[b] > 0
-            theta[b] = self._newton_alone(Z[mine], y[mine], present[b : b + 1], theta[b : b + 1])[0]
+            members = inside[b] > 0
+            theta[b] = self._newton_alone(Z[members], y[members], present[b : b + 1], theta[b : b + 1])[0]
         return theta
 
     def _newton_alone(self, Z: Tensor, y: Tensor, present: Tensor, theta: Tensor) -> Tensor:
@@ -441,21 +486,29 @@ class LogisticTrainer:
         self, theta: Tensor, Z: Tensor, y: Tensor, inside: Tensor, present: Tensor, penalty: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Loss [B] and gradient [B, K, q]."""
+        logits = self._logits(theta, Z)
         if self.n_outputs == 1:
-            logits = theta[:, 0] @ Z.T
-            losses = torch.nn.functional.softplus(logits) - y.double() * logits
-            residual = (torch.sigmoid(logits) - y.double())[:, :, None]
+            losses = torch.nn.functional.softplus(logits[:, 0]) - y.double() * logits[:, 0]
+            residual = torch.sigmoid(logits) - y.double()
         else:
-            logits = torch.einsum("bkq,mq->bmk", theta, Z)
-            logits = logits.masked_fill(~present[:, None, :], -np.inf)
-            norm = torch.logsumexp(logits, dim=2)
-            of_label = logits.gather(2, y.expand(len(theta), -1)[:, :, None])[:, :, 0]
-            losses = torch.where(inside > 0, norm - of_label, 0.0)
-            residual = torch.exp(logits - norm[:, :, None])
-            residual -= torch.nn.functional.one_hot(y, self.n_classes).double()
+            logits.masked_fill_(~present[:, :, None], -np.inf)
+            of_label = logits.gather(1, y.expand(len(theta), 1, -1))[:, 0]
+            most = logits.amax(1)
+            residual = logits.sub_(most[:, None]).exp_()
+            total = residual.sum(1)
+            # Of rows outside the label may be a class that the coalition has not met.
+            losses = torch.where(inside > 0, most + torch.log(total) - of_label, 0.0)
+            residual /= total[:, None]
+            residual -= torch.nn.functional.one_hot(y, self.n_classes).T.double()
+        residual *= inside[:, None]
         loss = (losses * inside).sum(1) + 0.5 * (penalty * theta * theta).sum((1, 2))
-        gradient = torch.einsum("bmk,mq->bkq", residual * inside[:, :, None], Z) + penalty * theta
+        # One product for all problems: a batch of small ones takes several times as long.
+        gradient = (residual.reshape(-1, len(Z)) @ Z).reshape(theta.shape) + penalty * theta
         return loss, gradient
+
+    def _logits(self, theta: Tensor, Z: Tensor) -> Tensor:
+        """[B, K, m] of parameters [B, K, q]."""
+        return (theta.reshape(-1, Z.shape[1]) @ Z.T).reshape(*theta.shape[:2], len(Z))
 
     def _curvature(self, theta: Tensor, Z: Tensor, inside: Tensor, present: Tensor) -> Tensor:
         """Diagonal of the Hessian of the losses, [B, K, q]."""
@@ -474,8 +527,8 @@ class LogisticTrainer:
         return self._softmax(theta, Z, present) - torch.nn.functional.one_hot(y, self.n_classes)
 
     def _softmax(self, theta: Tensor, Z: Tensor, present: Tensor) -> Tensor:
-        logits = torch.einsum("bkq,mq->bmk", theta, Z)
-        return torch.softmax(logits.masked_fill(~present[:, None, :], -np.inf), dim=2)
+        logits = self._logits(theta, Z).masked_fill_(~present[:, :, None], -np.inf)
+        return torch.softmax(logits, dim=1).transpose(1, 2)
 
     def _predict(self, theta: Tensor, present: Tensor) -> Tensor:
         """Probabilities [B, n_val, C]; 0 for classes that the coalition has not met."""
