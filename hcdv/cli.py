@@ -240,6 +240,8 @@ def value(
     # Groups make the tree; what tells them apart is not what rows are compared by.
     kept_out = list(dict.fromkeys([label, *drop, *groups] + ([id_column] if id_column else [])))
     features, labels = _split(frame, label, kept_out, data)
+    for name in groups:
+        _check_spelling(frame, data, name)
     group_columns = frame[list(groups)].astype(str).to_numpy() if groups else None
     written = _as_written(frame, groups, data)
     ids = frame[id_column].to_numpy() if id_column else None
@@ -329,9 +331,12 @@ def payout(
             f"{by}` write it"
         )
         _check_columns(frame, [by], values, remedy)
+        _check_spelling(frame, values, by)
         names = frame[by]
     else:
-        names = _joined(frame, values, _read(sellers), sellers, id_column, by)
+        others = _read(sellers)
+        names = _joined(frame, values, others, sellers, id_column, by)
+        _check_spelling(others, sellers, by)
     if names.isna().any():
         missing = int(names.isna().sum())
         raise ValueError(f"{sellers or values} has {missing} rows without a seller in column {by!r}.")
@@ -371,8 +376,10 @@ def _joined(
     id_column = id_column or "id"
     _check_columns(others, [id_column], other_path, "; name the one that names the rows with --id")
     _check_columns(others, [by], other_path)
+    # Nobody is named by nothing; and a gap makes fractions of whole numbers.
+    others = others[others[id_column].notna()]
     mine, theirs = frame["id"], others[id_column]
-    if mine.dtype != theirs.dtype:
+    if mine.dtype != theirs.dtype and not (_are_numbers(mine) and _are_numbers(theirs)):
         # One file may have kept numbers as text.
         mine, theirs = mine.astype(str), theirs.astype(str)
     if theirs.duplicated().any():
@@ -383,7 +390,41 @@ def _joined(
             f"{other_path} has no row for {int(unknown.sum())} of the {len(mine)} values (first: "
             f"{mine[unknown].iloc[0]!s})."
         )
-    return others[by].set_axis(theirs)[mine.to_numpy()].reset_index(drop=True)
+    import pandas as pd
+
+    place = pd.Series(range(len(theirs)), index=theirs.array)
+    return others[by].iloc[place.reindex(mine.array).to_numpy()].reset_index(drop=True)
+
+
+def _are_numbers(column: pd.Series) -> bool:
+    return column.dtype.kind in "iuf"
+
+
+def _check_spelling(frame: pd.DataFrame, path: Path, name: str) -> None:
+    """Refuse names that a text file tells apart and that are one number, truth value or date by now."""
+    import pandas as pd
+
+    file = path.name.lower()
+    packed = file.endswith(".gz")
+    kind = Path(file.removesuffix(".gz")).suffix
+    if kind not in (".csv", ".tsv") or name not in frame.columns:
+        return
+    spelt = pd.read_csv(
+        path, sep="\t" if kind == ".tsv" else ",", index_col=False, dtype=str, encoding="utf-8-sig",
+        usecols=lambda column: str(column) == name, compression="gzip" if packed else None,
+    )[name].str.strip()  # fmt: skip
+    known = frame[name].notna().to_numpy() & spelt.notna().to_numpy()
+    read = frame[name].to_numpy()[known]
+    if read.dtype.kind == "O" and all(isinstance(value, str) for value in read):
+        return
+    spellings = pd.Series(spelt.to_numpy()[known]).groupby(read).unique()
+    several = spellings[spellings.map(len) > 1]
+    if len(several):
+        one, other = several.iloc[0][:2]
+        raise ValueError(
+            f"{path} has both {one!r} and {other!r} in column {name!r}, which read as one value; write names "
+            "that are no numbers, or spell the same one alike."
+        )
 
 
 def _are_numbered(ids: pd.Series) -> bool:

@@ -210,3 +210,55 @@ def test_bad_input_is_one_sentence_and_exit_code_2(sold, tmp_path, monkeypatch, 
     assert sentence in line
     assert "Traceback" not in answer.output
     assert sold[0].read_bytes() == before
+
+
+def written(path, text):
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("007", "7"), ("1e3", "1000"), ("TRUE", "true"), ("9007199254740993.0", "9007199254740992")],
+)
+def test_names_that_read_alike_are_not_one_seller(tmp_path, one, other):
+    text = f"id,value,seller\n0,1,{one}\n1,2,{other}\n"
+    values = written(tmp_path / "values.csv", text)
+    said = f"has both '{one}' and '{other}' in column 'seller', which read as one value"
+    answer = call("payout", values, "--by", "seller", "--total", 10)
+    assert answer.exit_code == 2 and said in answer.output
+    bare = written(tmp_path / "bare.csv", "id,value\n0,1\n1,2\n")
+    answer = call("payout", bare, "--by", "seller", "--total", 10, "--sellers", values)
+    assert answer.exit_code == 2 and said in answer.output
+
+
+def test_groups_that_read_alike_are_not_one_group(shops, tmp_path):
+    table = pd.read_csv(shops)
+    table["shop"] = ["007", "7", "8"] * 20
+    table.to_csv(shops, index=False)
+    answer = call("value", shops, "--label", "y", "--groups", "shop", "--out", tmp_path / "values.csv")
+    assert answer.exit_code == 2
+    assert "has both '007' and '7' in column 'shop', which read as one value" in answer.output
+    assert not (tmp_path / "values.csv").exists()
+
+
+def test_numbers_with_gaps_and_truth_values_name_rows(tmp_path):
+    values = written(tmp_path / "values.csv", "id,value\n0,1\n1,2\n2,1\n")
+    sellers = written(tmp_path / "sellers.csv", "id,seller\n1,bob\n,cid\n,dee\n0,ann\n2,ann\n")
+    answer = call("payout", values, "--by", "seller", "--total", 4, "--sellers", sellers)
+    assert answer.exit_code == 0, answer.output
+    assert ["ann", "2", "2", "2.00", "50.0%"] in [line.split() for line in answer.output.splitlines()]
+    values = written(tmp_path / "values.csv", "id,value\nTrue,1\nFalse,3\n")
+    sellers = written(tmp_path / "sellers.csv", "id,seller\nFalse,f\nTrue,t\n")
+    answer = call("payout", values, "--by", "seller", "--total", 4, "--sellers", sellers)
+    assert answer.exit_code == 0, answer.output
+    assert ["f", "1", "3", "3.00", "75.0%"] in [line.split() for line in answer.output.splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("number", "said"), [("1e308", "too large to add up"), ("9" * 400, "too large for floats")]
+)
+def test_numbers_beyond_floats_are_one_sentence(tmp_path, number, said):
+    values = written(tmp_path / "values.csv", f"id,value,seller\n0,{number},a\n1,{number},a\n")
+    answer = call("payout", values, "--by", "seller", "--total", 1)
+    assert answer.exit_code == 2 and said in answer.output

@@ -75,11 +75,12 @@ def gather(
         If a utility or the rule fails; its attribute ``result`` holds the samples before.
     """
     begin = time.monotonic()
-    stopped_by = budget
+    stopped_by, has_values = budget, False
     with progress.stage(stage, n_tasks) as step:
         try:
             for k, block in enumerate(threads.map(task, range(n_tasks))):
                 is_whole = tally.add(block)
+                has_values |= is_whole
                 step.done(k + 1)
                 if not is_whole or stopping is None:
                     continue
@@ -88,7 +89,7 @@ def gather(
                     stopped_by = reason
                     break
         except UtilityError as error:
-            if tally.n_looked:
+            if has_values:
                 error.result = result_of("error")
             raise
     return result_of(stopped_by)

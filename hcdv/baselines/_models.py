@@ -11,6 +11,9 @@ from sklearn.dummy import DummyClassifier
 
 from hcdv._errors import UtilityError
 
+# By so much a probability may exceed 1.
+ROUNDING = 1e-6
+
 
 def check_model(model: Any) -> Any:
     """``model`` if it is a classifier or None."""
@@ -55,11 +58,18 @@ def predicted_codes(model: Any, X: Any, n: int, classes: NDArray[Any]) -> NDArra
 def probabilities(model: Any, X: Any, n: int, n_classes: int) -> NDArray[np.float64]:
     """Probabilities of all classes for n rows, float64 [n, C]."""
     try:
-        return np.asarray(model.predict_proba(X), dtype=np.float64).reshape(n, n_classes)
+        p = np.asarray(model.predict_proba(X), dtype=np.float64).reshape(n, n_classes)
     except Exception as error:
         raise _failure(model, f"predicting {n:,} rows of {n_classes} classes", error) from error
+    wrong = ~((p >= 0.0) & (p <= 1.0 + ROUNDING))
+    if wrong.any():
+        raise UtilityError(
+            f"model {type(model).__name__} gave {p[wrong][0]:g} for a probability, which must lie in [0, 1]."
+        )
+    return p
 
 
 def _failure(model: Any, doing: str, error: Exception) -> UtilityError:
     text = str(error).split("\n", 1)[0].rstrip(".")
-    return UtilityError(f"model {type(model).__name__} failed {doing}: {type(error).__name__}: {text}.")
+    what = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    return UtilityError(f"model {type(model).__name__} failed {doing}: {what}.")

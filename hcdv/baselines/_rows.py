@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import issparse
 
 from hcdv._labels import encode_known, encode_labels
 from hcdv.encoder import make_encoder
@@ -84,4 +85,6 @@ def _plain(X: Any, name: str) -> tuple[Any, int]:
         raise wrong
     if X.shape[0] == 0:
         raise ValueError(f"{name} has no rows.")
+    if issparse(X) and X.format in ("coo", "dia", "bsr"):
+        X = X.tocsr()  # rows can be taken out of it
     return X, int(X.shape[0])

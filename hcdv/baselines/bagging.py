@@ -55,7 +55,8 @@ def data_oob(
         Bootstrap samples at most.
     tol : float or stopping rule, optional
         Stop once the median standard error is below ``tol`` times the mean absolute value; or a rule of
-        :mod:`hcdv.stopping`.  A model counts as a pair of chains.
+        :mod:`hcdv.stopping`, asked from when on every row was out of a sample.  A model counts as a pair of
+        chains.
     random_state : int, generator or None
         The same integer gives the same bits.
     n_jobs : int, optional
@@ -74,7 +75,7 @@ def data_oob(
     ValueError, TypeError
         If an argument is not what it should be, or a row was in all samples.
     UtilityError
-        If the model fails; its attribute ``result`` holds the models before, or None.
+        If the model fails; its attribute ``result`` holds the models before, or None while a row has no value.
 
     Notes
     -----
@@ -114,7 +115,7 @@ def data_oob(
     def result_of(stopped_by: str) -> ValuationResult:
         n_out = tally.n_out.sum(axis=0)
         unseen = int((n_out == 0).sum())
-        if unseen and stopped_by != "error":
+        if unseen:
             raise ValueError(
                 f"n_estimators={tally.n_models} is too few: {unseen} rows were in every bootstrap sample; "
                 "ask for more."
@@ -162,7 +163,8 @@ class _Answers:
         self.n_out[self.n_models % 2] += is_out
         self.n_right[self.n_models % 2] += is_right
         self.n_models += 1
-        return True
+        # A row that was in every sample has no value yet.
+        return bool((self.n_out.sum(axis=0) > 0).all())
 
     def value(self, factors: NDArray[np.float64]) -> Values:
         """NaN for a row that was in every sample so far."""

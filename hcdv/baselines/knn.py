@@ -6,11 +6,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import issparse
 from scipy.spatial.distance import cdist
 
 from hcdv._progress import Progress
 from hcdv._random import RandomState, check_seed
-from hcdv._validation import check_int, check_labels, check_matrix
+from hcdv._validation import as_array, check_int, check_labels, check_matrix
+from hcdv.encoder._input import as_frame, in_order, is_table
 from hcdv.engine import Threads
 from hcdv.result import ValuationResult
 from hcdv.shapley import knn_shapley_values
@@ -43,7 +45,7 @@ def knn_shapley(
     ----------
     X, y : float [n, d] and labels [n]
     X_val, y_val : float [n_val, d] and labels [n_val]
-        A label unseen in y matches nothing.
+        Columns of two DataFrames are matched by name.  A label unseen in y matches nothing.
     k : int
         Neighbours that vote.
     weighted : bool
@@ -77,11 +79,15 @@ def knn_shapley(
         raise ValueError("X_val and y_val must be given: the nearest rows vote on validation rows.")
     if not isinstance(weighted, (bool, np.bool_)):
         raise TypeError(f"weighted must be True or False, got {weighted!r}.")
+    rows, names = _plain(X, "X", None)
+    queries = _plain(X_val, "X_val", names)[0]
+    if y is None:
+        raise ValueError("y must be the labels of the rows, got None: rows are valued under labels.")
     with Progress(verbose > 0).stage("finding neighbours"):
         if weighted:
-            values = _weighted_values(X, y, X_val, y_val, check_int(k, "k", 1), Threads(n_jobs))
+            values = _weighted_values(rows, y, queries, y_val, check_int(k, "k", 1), Threads(n_jobs))
         else:
-            values = knn_shapley_values(X, y, X_val, y_val, k, n_jobs)
+            values = knn_shapley_values(rows, y, queries, y_val, k, n_jobs)
     labels = check_labels(y, len(values), "y")
     index = getattr(X, "index", None)
     is_named = index is not None and getattr(index, "is_unique", False)
@@ -97,6 +103,22 @@ def knn_shapley(
         stopped_by="exact",
         labels=labels,
     )
+
+
+def _plain(X: Any, name: str, names: Any) -> tuple[Any, Any]:
+    """``X`` as something with a shape, its columns in the order of ``names``; and their names, if any."""
+    if is_table(X):
+        frame = in_order(as_frame(X, name), names, name)
+        array, columns = frame, frame.columns
+    else:
+        array, columns = X if issparse(X) else as_array(X, name), None
+        if array.ndim == 0:
+            raise TypeError(f"{name} must be an array or a DataFrame, got {type(X).__name__}.")
+        if array.dtype.kind == "c":
+            raise ValueError(f"Complex data not supported: {name} must hold real numbers.")
+    if array.ndim == 2 and array.shape[1] == 0:
+        raise ValueError(f"{name} has no columns.")
+    return array, columns
 
 
 def _weighted_values(

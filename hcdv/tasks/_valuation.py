@@ -16,6 +16,8 @@ def valuation(model: Any) -> Callable[..., Any]:
     model : HCDV or callable
         A model is cloned for every call, and keeps no checkpoint: that is of the rows it was made for.
     """
+    if isinstance(model, type):
+        raise TypeError(f"model must be an object such as {model.__name__}(), got the class {model.__name__}.")
     if hasattr(model, "fit") and hasattr(model, "get_params"):
         settings = {"checkpoint": None} if "checkpoint" in model.get_params() else {}
 

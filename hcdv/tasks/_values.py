@@ -20,6 +20,7 @@ def values_of(values: Any, name: str = "values") -> NDArray[np.float64]:
         If there are no values, or they are not 1-D, finite numbers.
     """
     if isinstance(values, ValuationResult):
+        check_finite(values.values, name)
         return values.values
     array = as_array(values, name)
     if array.ndim != 1:
@@ -32,6 +33,8 @@ def values_of(values: Any, name: str = "values") -> NDArray[np.float64]:
         numbers = array.astype(np.float64)
     except (TypeError, ValueError):
         raise TypeError(f"{name} must hold numbers only.") from None
+    except OverflowError:
+        raise ValueError(f"{name} holds numbers too large for floats.") from None
     check_finite(numbers, name)
     return numbers
 

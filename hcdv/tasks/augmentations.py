@@ -216,9 +216,11 @@ def rank_augmentations(
         if rows[-1].shape[0] == 0:
             raise ValueError(f"candidates[{name!r}] has no rows.")
         labels.append(check_labels(pair[1], rows[-1].shape[0], f"the labels of candidates[{name!r}]"))
-    kinds = {array.dtype.kind in "OU" for array in labels}
-    if len(kinds) > 1:
-        raise TypeError("the labels of the candidates and of y must be of one kind, all text or all numbers.")
+    letters = [array.dtype.kind for array in labels]
+    if len({next((some for some in ("biuf", "OU") if letter in some), letter) for letter in letters}) > 1:
+        raise TypeError(
+            "the labels of the candidates and of y must be of one kind, all text, all numbers or all dates."
+        )
     all_labels = np.concatenate(labels)
     fitted = clone(model).set_params(checkpoint=None).fit(_stacked(rows), all_labels, X_val, y_val)
     values, n = fitted.values_, len(labels[0])

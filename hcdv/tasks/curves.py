@@ -206,15 +206,15 @@ def _curves(
     }  # fmt: skip
     if not named:
         raise ValueError("values must name at least one set of values, got an empty mapping.")
-    X, X_test = _rows(X), _rows(X_test)
+    if len(named) < (len(values) if several else 1):
+        raise ValueError("values has two sets of one name; tell their names apart as text.")
+    X, X_test = _rows(X, "X"), _rows(X_test, "X_test")
     n = X.shape[0]
     for name, worth in named.items():
         if len(worth) != n:
             what = f"values[{name!r}]" if several else "values"
             raise ValueError(f"{what} has {len(worth)} values for {n} rows.")
     labels = check_labels(y, n, "y")
-    if X_test.shape[0] == 0:
-        raise ValueError("X_test has no rows.")
     labels_test = check_labels(y_test, X_test.shape[0], "y_test")
     orders = list(order) if isinstance(order, (list, tuple)) else [order]
     if not orders:
@@ -261,8 +261,14 @@ def _curves(
     return Curves(kind, frozen(fractions), frozen(n_trained), scores, spread, area, _metric_name(metric))
 
 
-def _rows(X: Any) -> Any:
-    return X if hasattr(X, "shape") else as_array(X, "X")
+def _rows(X: Any, name: str) -> Any:
+    rows: Any = X if hasattr(X, "shape") else as_array(X, name)
+    if len(rows.shape) == 0:
+        raise TypeError(f"{name} must be an array or a DataFrame, got {type(X).__name__}.")
+    if rows.shape[0] == 0:
+        raise ValueError(f"{name} has no rows.")
+    # Rows can be taken out of it.
+    return rows.tocsr() if issparse(rows) and rows.format in ("coo", "dia", "bsr") else rows
 
 
 def _fractions(fractions: Any, kind: str) -> NDArray[np.float64]:
@@ -280,8 +286,9 @@ def _default(X: Any) -> Any:
 
 
 def _learner(model: Any, seed: int) -> Any:
-    if not all(hasattr(model, name) for name in ("fit", "predict", "get_params")):
-        raise TypeError(f"model must be a scikit-learn classifier, got {type(model).__name__}.")
+    if isinstance(model, type) or not all(hasattr(model, name) for name in ("fit", "predict", "get_params")):
+        kind = f"the class {model.__name__}" if isinstance(model, type) else type(model).__name__
+        raise TypeError(f"model must be a scikit-learn classifier, got {kind}.")
     learner = clone(model)
     chance = {
         name: derive_seed(seed, "model", name)

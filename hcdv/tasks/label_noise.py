@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 # Fewer rows do not tell two humps from one.
 LEAST_ROWS = 10
 MOST_HUMPS = 4
+# A hump's centre is told from a value of 0 by more than rounding; the scale is that of all values, 0 to 1.
+BELOW = 1e-6
 N_STARTS = 3
 CAUTION = (
     "From values alone: false alarms may be many times what is expected; planted=plant_flips(...) calibrates."
@@ -187,7 +189,8 @@ def detect_label_noise(
     Notes
     -----
     Without ``planted`` the probabilities come from a mixture of one to four normal distributions (by BIC) of
-    -sqrt(largest value - value); humps whose centre lies below a value of 0 are wrong labels.
+    -sqrt(largest value - value); humps whose centre lies below a value of 0 are wrong labels; where there
+    is but one, nothing stands out.
 
     Measured at alpha 0.1 (``python -m bench.alarms --scale full``: HCDV's default, means of 5 draws of the
     data and of the flips; share of false alarms, share of the wrong labels found; 3 repeats of 10% planted
@@ -272,6 +275,8 @@ def _by_mixture(values: NDArray[np.float64]) -> NDArray[np.float64]:
         raise ValueError(
             f"values holds {n} rows, but a mixture needs at least {LEAST_ROWS}; pass planted for fewer."
         )
+    # Of one size, so that no difference overflows.
+    values = values / (np.abs(values).max() or 1.0)
     top = float(values.max())
     spread = top - float(values.min())
     if spread == 0 or top <= 0:
@@ -286,7 +291,9 @@ def _by_mixture(values: NDArray[np.float64]) -> NDArray[np.float64]:
         if m <= len(np.unique(shape))
     ]
     best = fits[int(np.argmin([fit.bic(shape) for fit in fits]))]
-    is_wrong = best.means_[:, 0] < -np.sqrt(top / spread)
+    is_wrong = best.means_[:, 0] < -np.sqrt(top / spread) - BELOW
+    if len(is_wrong) == 1:
+        return np.zeros(n)
     raw = best.predict_proba(shape)[:, is_wrong].sum(axis=1)
     # A wide hump overtakes a narrow one at both ends; a higher value is never more suspicious.
     falling: NDArray[np.float64] = IsotonicRegression(increasing=False).fit(values, raw).predict(values)

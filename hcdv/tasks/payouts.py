@@ -24,11 +24,14 @@ if TYPE_CHECKING:
 
 # Currencies (ISO 4217) whose smallest coin is not a hundredth.
 DECIMALS = {
-    **dict.fromkeys(["CLP", "ISK", "JPY", "KRW", "PYG", "UGX", "VND", "XAF", "XOF", "XPF"], 0),
+    **dict.fromkeys(["BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF"], 0),
+    **dict.fromkeys(["UGX", "UYI", "VND", "VUV", "XAF", "XOF", "XPF"], 0),
     **dict.fromkeys(["BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"], 3),
+    **dict.fromkeys(["CLF", "UYW"], 4),
 }
 MOST_DECIMALS = 12
 MOST_DIGITS = 20
+MOST_CHARACTERS = 100
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,7 +163,7 @@ def marketplace_payouts(
     if not isinstance(currency, str):
         raise TypeError(f"currency must be a name such as 'EUR', got {currency!r}.")
     if decimals is None:
-        decimals = DECIMALS.get(currency.upper(), 2)
+        decimals = DECIMALS.get(currency.strip().upper(), 2)
     decimals = check_int(decimals, "decimals", 0, MOST_DECIMALS)
     if total is None:
         raise ValueError("total must be the sum of money to share out, got None.")
@@ -188,7 +191,7 @@ def marketplace_payouts(
         raise ValueError("the sellers' values sum to nothing or less, so there is no share of it to pay out.")
     elif losers:
         notes.append(f"{losers} of {len(sellers)} sellers have a negative value and pay.")
-    parts = _with_floor(coins, worth, least) if nonnegative else _largest_remainders(coins, worth)
+    parts = _with_floor(coins, worth, least, sums) if nonnegative else _largest_remainders(coins, worth, sums)
     unit = Decimal(1).scaleb(-decimals)
     drops = None if leave_one_out is None else _drops(leave_one_out, sellers)
     paid = np.array(parts, dtype=np.float64)
@@ -212,6 +215,9 @@ def _by_seller(values: Any, by: Any) -> tuple[list[Any], list[float], NDArray[np
     if isinstance(values, (Mapping, pd.Series)) and by is None:
         items = list(values.items())
         sellers = [seller for seller, _ in items]
+        nameless = int(pd.isna(pd.Index(sellers, dtype=object, tupleize_cols=False)).sum())
+        if nameless:
+            raise ValueError(f"values has {nameless} entries without a seller.")
         if len(set(sellers)) < len(sellers):
             raise ValueError("values names a seller more than once; pass the names as by instead.")
         sums = values_of([value for _, value in items])
@@ -226,22 +232,34 @@ def _by_seller(values: Any, by: Any) -> tuple[list[Any], list[float], NDArray[np
     if missing.any():
         first = int(missing.argmax())
         raise ValueError(f"by has {int(missing.sum())} rows without a seller (first at row {first}).")
-    codes, sellers = pd.factorize(column)
+    try:
+        codes, sellers = pd.factorize(column)
+    except TypeError:
+        raise TypeError("by must name sellers by text, numbers or the like, one a row.") from None
     n_rows = np.bincount(codes, minlength=len(sellers)).astype(np.int64)
     by_seller = np.split(worth[np.argsort(codes, kind="stable")], np.cumsum(n_rows)[:-1])
     # Exactly rounded: a seller's sum does not depend on the order of the rows.
-    return list(sellers), [fsum(mine) for mine in by_seller], n_rows
+    try:
+        return list(sellers), [fsum(mine) for mine in by_seller], n_rows
+    except OverflowError:
+        raise ValueError("values are too large to add up; scale them down first.") from None
 
 
 def _names(by: Any) -> NDArray[Any]:
     # Objects stay what they are: out of 1 and "1" numpy would make one seller.
-    if isinstance(by, Sequence) and not isinstance(by, str):
+    if isinstance(by, Sequence) and not isinstance(by, (str, bytes)):
         return np.fromiter(by, dtype=object, count=len(by))
     return np.asarray(by)
 
 
 def _coins(amount: Any, name: str, decimals: int) -> int:
     """``amount`` in smallest coins."""
+    if isinstance(amount, Integral) and not isinstance(amount, (bool, np.bool_)):
+        too_long = abs(int(amount)) >= 10**MOST_DIGITS
+    else:
+        too_long = isinstance(amount, str) and len(amount) > MOST_CHARACTERS
+    if too_long:
+        raise ValueError(f"{name} must have fewer than {MOST_DIGITS} digits.")
     if isinstance(amount, (bool, np.bool_)) or not isinstance(amount, (str, Real, Decimal)):
         raise TypeError(f"{name} must be an amount of money, got {amount!r}.")
     try:
@@ -265,7 +283,7 @@ def _money(coins: int, unit: Decimal) -> Decimal:
     return Decimal((int(coins < 0), digits, int(unit.as_tuple().exponent)))
 
 
-def _with_floor(coins: int, worth: list[Fraction], least: int) -> list[int]:
+def _with_floor(coins: int, worth: list[Fraction], least: int, sums: list[float]) -> list[int]:
     """Whole coins in proportion to ``worth``, at least ``least`` each.
 
     ``worth`` is not negative and not all 0, and ``coins`` are enough for all minima.  Whoever would get less
@@ -283,17 +301,20 @@ def _with_floor(coins: int, worth: list[Fraction], least: int) -> list[int]:
             break
         rest -= least * (len(above) - len(kept))
         above = kept
-    for k, part in zip(above, _largest_remainders(rest, claims), strict=True):
+    for k, part in zip(above, _largest_remainders(rest, claims, [sums[k] for k in above]), strict=True):
         parts[k] = part
     return parts
 
 
-def _largest_remainders(coins: int, worth: list[Fraction]) -> list[int]:
-    """Whole coins that sum to ``coins``, in proportion to ``worth`` (of a positive sum)."""
+def _largest_remainders(coins: int, worth: list[Fraction], sums: list[float]) -> list[int]:
+    """Whole coins that sum to ``coins``, in proportion to ``worth`` (of a positive sum).
+
+    Of equal remainders the one of the higher ``sums`` comes first.
+    """
     total = sum(worth)
     exact = [coins * value / total for value in worth]
     parts = [value.numerator // value.denominator for value in exact]
-    by_remainder = sorted(range(len(worth)), key=lambda k: (parts[k] - exact[k], -worth[k], k))
+    by_remainder = sorted(range(len(worth)), key=lambda k: (parts[k] - exact[k], -sums[k], k))
     for k in by_remainder[: coins - sum(parts)]:
         parts[k] += 1
     return parts

@@ -125,8 +125,10 @@ def plant_flips(
     fraction = check_fraction(fraction, "fraction", 0.0, 0.5)
     n_repeats = check_int(n_repeats, "n_repeats", 1)
     seed = check_seed(random_state)
+    if np.ndim(y) == 0:
+        raise ValueError(f"y must be the labels of the rows, got {type(y).__name__}.")
     labels = np.asarray(y)
-    classes = encode_labels(labels, len(labels))[0]
+    classes = encode_labels(y, len(labels))[0]
     if round(fraction * len(labels)) < 1:
         raise ValueError(f"fraction is {fraction} of {len(labels)} rows, which is not a single one.")
     places = []

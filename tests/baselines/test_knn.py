@@ -91,3 +91,33 @@ def test_labels_unseen_in_training_match_nothing(weighted):
     X, y, X_val, y_val = data()
     result = knn_shapley(X, y, X_val, y_val + 10, weighted=weighted)
     np.testing.assert_array_equal(result.values, 0.0)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+class TestTables:
+    def test_columns_are_matched_by_name(self, weighted):
+        X, y, X_val, y_val = data()
+        table, others = pd.DataFrame(X, columns=["a", "b"]), pd.DataFrame(X_val, columns=["a", "b"])
+        usual = knn_shapley(table, y, others, y_val, k=3, weighted=weighted)
+        ours = knn_shapley(table, y, others[["b", "a"]], y_val, k=3, weighted=weighted)
+        np.testing.assert_array_equal(ours.values, usual.values)
+        with pytest.raises(ValueError, match="X_val has other columns than X: it lacks the column 'a'"):
+            knn_shapley(table, y, others.rename(columns={"a": "c"}), y_val, weighted=weighted)
+
+    @pytest.mark.parametrize(
+        ("change", "said"),
+        [
+            (lambda X: X + 1j, "Complex data not supported: X must"),
+            (lambda X: np.ma.array(X, mask=X > 0), "X has .* masked values"),
+            (lambda X: X[:, :0], "X has no columns"),
+            (lambda X: None, "X must be an array or a DataFrame, got NoneType"),
+            (lambda X: {"a": X}, "X must be an array or a DataFrame, got dict"),
+            (lambda X: [[1.0], [1.0, 2.0]], "X must have rows of one length"),
+        ],
+    )
+    def test_what_is_no_table(self, weighted, change, said):
+        X, y, X_val, y_val = data()
+        with pytest.raises((TypeError, ValueError), match=said):
+            knn_shapley(change(X), y, X_val, y_val, weighted=weighted)
+        with pytest.raises(ValueError, match="y must be the labels of the rows, got None"):
+            knn_shapley(X, None, X_val, y_val, weighted=weighted)

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.sparse import coo_matrix, csr_matrix
 from sklearn.ensemble import BaggingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
@@ -17,7 +18,7 @@ from hcdv._random import derive_seed, generator
 from hcdv.baselines import data_oob, out_of_fold_confidence
 from hcdv.datasets import flip_labels, make_synthetic
 from hcdv.games import UtilityError
-from hcdv.stopping import StandardError
+from hcdv.stopping import StandardError, TimeBudget
 
 METHODS = [data_oob, out_of_fold_confidence]
 
@@ -217,3 +218,44 @@ def test_probabilities_of_too_few_classes_are_refused(noisy):
     X, y, _ = noisy
     with pytest.raises(UtilityError, match=r"model Lonely failed predicting \d+ rows of 2 classes"):
         out_of_fold_confidence(X, y, model=Lonely())
+
+
+def test_no_rule_is_asked_before_every_row_has_a_value():
+    X, y = np.random.default_rng(0).normal(size=(24, 2)), np.arange(24) % 2
+    result = data_oob(X, y, tol=TimeBudget(0.0), model=GaussianNB(), random_state=0)
+    assert result.stopped_by == "time_budget" and np.isfinite(result.values).all()
+    assert 1 < result.n_evaluations < 30
+
+
+def test_a_failure_before_every_row_has_a_value_leaves_no_result():
+    X, y = np.random.default_rng(0).normal(size=(24, 2)), np.arange(24) % 2
+    fits = []
+
+    class FailsLater(GaussianNB):
+        def fit(self, X, y):
+            fits.append(len(X))
+            if len(fits) % 4 == 0:
+                raise RuntimeError
+            return super().fit(X, y)
+
+    with pytest.raises(UtilityError, match=r"of 24 rows: RuntimeError\.$") as failure:
+        data_oob(X, y, model=FailsLater(), random_state=0, n_jobs=1)
+    assert failure.value.result is None
+
+
+@pytest.mark.parametrize("wrong", [np.nan, -0.5, 1.5])
+def test_what_is_no_probability(wrong):
+    class Liar(GaussianNB):
+        def predict_proba(self, X):
+            return np.full((len(X), 2), wrong)
+
+    X, y = np.random.default_rng(0).normal(size=(24, 2)), np.arange(24) % 2
+    with pytest.raises(UtilityError, match=r"model Liar gave .* for a probability, which must lie in"):
+        out_of_fold_confidence(X, y, model=Liar(), random_state=0)
+
+
+def test_sparse_rows_of_any_format():
+    X, y = np.random.default_rng(0).normal(size=(40, 2)), np.arange(40) % 2
+    model = LogisticRegression()
+    one, two = (data_oob(kind(X), y, model=model, random_state=0).values for kind in (csr_matrix, coo_matrix))
+    np.testing.assert_array_equal(one, two)

@@ -165,3 +165,9 @@ def test_bad_input(case):
     given = dict(model=MODEL, X=X, y=Y, candidates={"a": (X, Y)}) | changed
     with pytest.raises(kind, match=sentence):
         rank_augmentations(**given)
+
+
+def test_dates_and_numbers_are_labels_of_two_kinds(digits):
+    dates = np.array(["2020-01-01"] * 5, "M8[D]")
+    with pytest.raises(TypeError, match="must be of one kind"):
+        rank_augmentations(HCDV(), digits.X, digits.y, {"a": (digits.X[:5], dates)})

@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.sparse import csr_matrix
+from scipy.sparse import coo_matrix, csr_matrix
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score, make_scorer
@@ -219,3 +219,34 @@ def test_a_model_or_a_metric_that_fails():
         removal_curve(WORTH, np.where(ROWS == 4, np.nan, ROWS), LABELS, ROWS, LABELS, fractions=[0.2])
     with pytest.raises(UtilityError, match="the metric gave nan on 8 rows"):
         removal_curve(WORTH, ROWS, LABELS, ROWS, LABELS, fractions=[0.2], metric=lambda *_: np.nan)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"X": None}, "X must be an array or a DataFrame, got NoneType"),
+        ({"X_test": None}, "X_test must be an array or a DataFrame, got NoneType"),
+        ({"X_test": np.zeros((0, 2)), "y_test": []}, "X_test has no rows"),
+        ({"model": LogisticRegression}, "model must be a scikit-learn classifier, got the class"),
+        ({"values": {1: np.arange(8.0), "1": np.arange(8.0)}}, "values has two sets of one name"),
+    ],
+)
+def test_what_is_no_table_model_or_name(change, said):
+    X, y = np.arange(16.0).reshape(8, 2), np.arange(8) % 2
+    usual = {"values": np.arange(8.0), "X": X, "y": y, "X_test": X, "y_test": y}
+    with pytest.raises((TypeError, ValueError), match=said):
+        removal_curve(**{**usual, **change})
+
+
+def test_many_curves_are_all_legible():
+    X, y = np.arange(16.0).reshape(8, 2), np.arange(8) % 2
+    names = [f"method number {k}" for k in range(14)]
+    text = str(removal_curve({name: np.arange(8.0) for name in names}, X, y, X, y, fractions=[0.25], n_jobs=1))
+    assert all(f"{name}, lowest" in text for name in names) and "…" not in text
+
+
+def test_sparse_rows_of_any_format():
+    X, y = np.arange(16.0).reshape(8, 2), np.arange(8) % 2
+    kinds = (csr_matrix, coo_matrix)
+    curves = [removal_curve(np.arange(8.0), kind(X), y, kind(X), y, fractions=[0.25]) for kind in kinds]
+    np.testing.assert_array_equal(curves[0].scores["lowest"], curves[1].scores["lowest"])

@@ -212,3 +212,47 @@ def test_values_of_the_wrong_kind():
         marketplace_payouts(["a", "b"], ["x", "y"], 1)
     with pytest.raises(TypeError, match="currency"):
         marketplace_payouts({"a": 1.0}, total=1, currency=978)
+
+
+# Too long for Python to print.
+HUGE = 10**5000
+
+
+@pytest.mark.parametrize(
+    ("currency", "decimals"), [("RWF", 0), (" jpy ", 0), ("KWD", 3), ("CLF", 4), ("EUR", 2)]
+)
+def test_the_smallest_coin_of_a_currency(currency, decimals):
+    paid = marketplace_payouts([1.0, 2.0], ["a", "b"], 100, currency=currency)
+    assert {-amount.as_tuple().exponent for amount in paid.amounts} == {decimals}
+
+
+def test_the_coin_over_goes_to_the_higher_value_where_all_get_the_same():
+    paid = marketplace_payouts([-3.0, -1.0, -2.0], ["a", "b", "c"], "0.01")
+    assert [str(amount) for amount in paid.amounts] == ["0.00", "0.01", "0.00"]
+
+
+@pytest.mark.parametrize(
+    ("values", "by", "total", "said"),
+    [
+        ([1e308, 1e308], ["a", "a"], 1, "values are too large to add up"),
+        ([10**400, 1], ["a", "b"], 1, "values holds numbers too large for floats"),
+        ({float("nan"): 1.0, "a": 2.0}, None, 1, "values has 1 entries without a seller"),
+        ({None: 1.0, "a": 2.0}, None, 1, "values has 1 entries without a seller"),
+        ([1, 2], [["a"], ["b"]], 1, "by must name sellers by text, numbers or the like"),
+        ([1, 2], b"ab", 1, "by must name the seller of each of 2 rows"),
+        ([1, 2], ["a", "b"], HUGE, "total must have fewer than 20 digits"),
+        ([1, 2], ["a", "b"], "1" * 5000, "total must have fewer than 20 digits"),
+    ],
+    ids=range(8),
+)
+def test_hostile_values_and_names(values, by, total, said):
+    with pytest.raises((ValueError, TypeError), match=said) as failure:
+        marketplace_payouts(values, by, total)
+    assert len(str(failure.value)) < 200 and "\n" not in str(failure.value)
+
+
+def test_a_long_name_hides_no_amount():
+    names = ["x" * 300, "日本" * 60, "ann"]
+    lines = str(marketplace_payouts([1.0, 2.0, 3.0], names, "1234567890.55")).splitlines()
+    assert sum(Decimal(line.split()[-2].replace(",", "")) for line in lines[2:]) == Decimal("1234567890.55")
+    assert max(map(len, lines)) < 110
