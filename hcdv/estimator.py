@@ -129,7 +129,7 @@ class HCDV(BaseEstimator):
         chains of all other games there too, which ``"auto"`` leaves to the compiled kernels on the CPU.
     n_jobs : int, optional
         Threads; all available cores by default, at most four a core.  Values do not depend on it, not in
-        a single bit.
+        a single bit (of ``"logistic"`` with a metric of probabilities, to 1e-6).
     random_state : int, generator or None
         Seed; the same seed gives the same bits
         (on the same machine and versions of numpy, scipy and scikit-learn).

@@ -14,7 +14,7 @@ from bench.rivals._ask import OURS, Rivals, Row
 
 GOAL = 0.90
 # Beyond, no method's AUC changes by more than its noise, or nobody would wait.
-MOST = {"Data-OOB": 256}
+MOST = {"Data-OOB": 256, "fewer chains": 512, "ridge evidence": 512}
 MOST_OTHERWISE = 4096
 
 
@@ -36,6 +36,8 @@ class Detector:
 
 DETECTORS = (
     Detector(OURS, "default"),
+    Detector(OURS, "fewer chains", {"utility": "auto"}, 2),
+    Detector(OURS, "ridge evidence", {"utility": "fit"}, 2),
     Detector(OURS, "KNN-Shapley", {"k": 10}),
     Detector(OURS, "out of fold", {"model": "logistic"}),
     Detector(OURS, "out of fold", {"model": "forest"}),

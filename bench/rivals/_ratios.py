@@ -19,6 +19,7 @@ TITLES = {
 EXACT, FLOAT32 = 1e-9, 1e-5
 EXPLAINED = (0.75, 1.33)
 TMC_TIMES = 10.0
+HURRIES = {"default": "HCDV", "ridge evidence": "HCDV(utility='fit')"}
 
 
 def number(value: Any, form: str = ".3g") -> str:
@@ -195,19 +196,21 @@ def _oob_claim(rows: list[Row], library: str) -> Row:
 
 
 def _goal_claims(rows: list[Row]) -> list[Row]:
+    """HCDV as it comes, and at its quickest, beside the least number of models that suffices to Data-OOB."""
     mine = [row for row in rows if row["task"] == "detection" and row["case"].startswith("mc")]
-    ours = next((row for row in mine if (row["library"], row["method"]) == (OURS, "default")), None)
     found = []
-    for row in mine:
-        if row["method"].startswith("Data-OOB") and ours is not None and "failed" not in row:
-            models = f" ({row['number_goal']} models)" if row.get("number_goal") else ""
-            name = f"{NAMES[row['library']]} {row['method']}{models}"
-            text = f"CPU s of HCDV to AUC .90 over those of {name}"
-            ratio = None
-            if "cpu_goal" in row and "cpu_goal" in ours:
-                ratio = ours["cpu_goal"] / row["cpu_goal"]
-            holds = "cpu_goal" in ours if ratio is None else ratio <= 1.0
-            found.append(_claim(text, ratio, "<= 1", holds))
+    for how, words in HURRIES.items():
+        ours = next((row for row in mine if (row["library"], row["method"]) == (OURS, how)), None)
+        for row in mine:
+            if row["method"].startswith("Data-OOB") and ours is not None and "failed" not in row:
+                models = f" ({row['number_goal']} models)" if row.get("number_goal") else ""
+                name = f"{NAMES[row['library']]} {row['method']}{models}"
+                text = f"CPU s of {words} to AUC .90 over those of {name}"
+                ratio = None
+                if "cpu_goal" in row and "cpu_goal" in ours:
+                    ratio = ours["cpu_goal"] / row["cpu_goal"]
+                holds = "cpu_goal" in ours if ratio is None else ratio <= 1.0
+                found.append(_claim(text, ratio, "<= 1", holds))
     return found
 
 

@@ -30,6 +30,14 @@ def default(arrays: Arrays, options: dict[str, Any]) -> Answer:
     return fitted.values_, {}
 
 
+def some_chains(arrays: Arrays, options: dict[str, Any]) -> Answer:
+    """HCDV with a utility and a number of chains."""
+    model = hcdv.HCDV(
+        utility=options["utility"], n_permutations=options["number"], random_state=options["seed"], n_jobs=1
+    )
+    return model.fit(*data(arrays)).values_, {}
+
+
 def knn(arrays: Arrays, options: dict[str, Any]) -> Answer:
     return knn_shapley_values(*data(arrays), k=options["k"], n_jobs=1), {}
 
@@ -100,6 +108,8 @@ if __name__ == "__main__":
         "hcdv",
         {
             "default": default,
+            "fewer chains": some_chains,
+            "ridge evidence": some_chains,
             "KNN-Shapley": knn,
             "closed form": closed_form,
             "Data-OOB": data_oob,
