@@ -15,3 +15,9 @@ class UtilityError(RuntimeError):
     """
 
     result: Any = None
+
+
+def said(error: Exception) -> str:
+    """What an error says in its first line, behind a colon; nothing if it says nothing."""
+    text = str(error).split("\n", 1)[0].rstrip(".")
+    return f": {text}" if text else ""

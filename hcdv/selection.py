@@ -60,8 +60,10 @@ def two_means_threshold(values: NDArray[np.float64]) -> float:
     n = len(ordered)
     if n < 2 or ordered[0] == ordered[-1]:
         return -np.inf
-    # Centred first: sums of squares of values far from zero would cancel.
-    centred = ordered - ordered.mean()
+    # Centred first: sums of squares of values far from zero would cancel. And of
+    # size 1, so that none overflows; a power of 2 keeps the bits.
+    centred = np.ldexp(ordered, -np.frexp(np.abs(ordered).max())[1])
+    centred -= centred.mean()
     total = centred.sum()
     left = np.cumsum(centred)[:-1]
     count = np.arange(1, n)

@@ -46,3 +46,10 @@ def test_two_means_is_the_best_cut(numbers):
         return sum(((values[part] - values[part].mean()) ** 2).sum() for part in (low, high))
     cuts = np.unique(values)[:-1]
     assert within(values <= threshold) == pytest.approx(min(within(values <= c) for c in cuts))
+
+
+def test_two_means_of_values_near_the_largest_float():
+    values = np.array([-1.7e308, -1.6e308, 1.5e308, 1.7e308])
+    with np.errstate(all="raise"):
+        assert two_means_threshold(values) == -1.6e308
+        assert two_means_threshold(values / 2**1000 / 2**900) == values[1] / 2**1000 / 2**900

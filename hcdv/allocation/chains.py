@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hcdv._digest import fingerprint
-from hcdv._errors import UtilityError
+from hcdv._errors import UtilityError, said
 from hcdv._kernels.moments import add_marginals
 from hcdv._kernels.permute import sample_chain
 from hcdv._moments import Moments
@@ -171,8 +171,7 @@ def walk_chains(
         try:
             reason = stopping(look)
         except Exception as error:
-            said = f"raised {type(error).__name__}: {str(error).split(chr(10), 1)[0].rstrip('.')}"
-            raise _failed_rule(said, moments) from error
+            raise _failed_rule(f"raised {type(error).__name__}{said(error)}", moments) from error
         if reason is not None and not isinstance(reason, str):
             raise _failed_rule(f"must return a text or None, got {type(reason).__name__}", moments)
         return reason

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from hcdv._errors import UtilityError
+from hcdv._errors import UtilityError, said
 from hcdv._moments import Moments
 from hcdv._progress import Progress
 from hcdv.engine import Threads
@@ -109,8 +109,7 @@ def _ask(
     try:
         reason = rule(look)
     except Exception as error:
-        text = str(error).split("\n", 1)[0].rstrip(".")
-        raise UtilityError(f"the stopping rule tol raised {type(error).__name__}: {text}.") from error
+        raise UtilityError(f"the stopping rule tol raised {type(error).__name__}{said(error)}.") from error
     if reason is not None and not isinstance(reason, str):
         raise UtilityError(
             f"the stopping rule tol must return a text or None, got {type(reason).__name__}."

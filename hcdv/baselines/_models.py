@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sklearn.base import is_classifier
 from sklearn.dummy import DummyClassifier
 
-from hcdv._errors import UtilityError
+from hcdv._errors import UtilityError, said
 
 # By so much a probability may exceed 1.
 ROUNDING = 1e-6
@@ -70,6 +70,5 @@ def probabilities(model: Any, X: Any, n: int, n_classes: int) -> NDArray[np.floa
 
 
 def _failure(model: Any, doing: str, error: Exception) -> UtilityError:
-    text = str(error).split("\n", 1)[0].rstrip(".")
-    what = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    what = type(error).__name__ + said(error)
     return UtilityError(f"model {type(model).__name__} failed {doing}: {what}.")

@@ -251,6 +251,10 @@ def _utility(item: Any, validation_weight: float, width: float | str) -> Utility
         if item == Forest.name:
             return Forest(validation_weight)
         return _BY_NAME[item]()
+    if isinstance(item, type):
+        raise TypeError(
+            f"utility must be an instance, got the class {item.__name__}; write {item.__name__}()."
+        )
     if isinstance(item, Utility):
         return item
     if isinstance(item, BaseEstimator):

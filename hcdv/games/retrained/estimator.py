@@ -17,7 +17,7 @@ from sklearn.base import clone, is_classifier
 from sklearn.dummy import DummyClassifier
 
 from hcdv._digest import fingerprint
-from hcdv._errors import UtilityError
+from hcdv._errors import UtilityError, said
 from hcdv._random import derive_seed
 from hcdv.engine import Threads, check_n_jobs, single_threaded_blas
 from hcdv.game import Indices, Values
@@ -156,10 +156,9 @@ class EstimatorTrainer:
         except UtilityError:
             raise
         except Exception as error:
-            text = str(error).split("\n", 1)[0].rstrip(".")
             raise UtilityError(
                 f"utility {self.name!r} failed on a coalition of {len(rows):,} rows of {len(present)} "
-                f"classes: {type(error).__name__}: {text}."
+                f"classes: {type(error).__name__}{said(error)}."
             ) from error
 
     def _metric_of(self, model: Any) -> float:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from hcdv._digest import fingerprint
-from hcdv._errors import UtilityError
+from hcdv._errors import UtilityError, said
 from hcdv._kernels.native import native_chain, native_coalitions
 from hcdv.engine import Threads
 from hcdv.game import Indices, Values
@@ -103,10 +103,9 @@ class PythonFunction:
             with self._one_at_a_time:
                 answer = self.f(rows)
         except Exception as error:
-            text = str(error).split("\n", 1)[0].rstrip(".")
             raise UtilityError(
-                f"utility {self.name!r} raised {type(error).__name__} on a coalition of {len(rows):,} rows: "
-                f"{text}."
+                f"utility {self.name!r} raised {type(error).__name__} on a coalition of {len(rows):,} rows"
+                f"{said(error)}."
             ) from error
         try:
             # Both would pass for a number: "0.5" is parsed, and the imaginary part dropped.

@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from hcdv._errors import UtilityError
+from hcdv._errors import UtilityError, said
 from hcdv.game import Indices, Values, stops_by_chain
 from hcdv.games.retrained.cache import CoalitionCache, CoalitionKey
 
@@ -205,9 +205,8 @@ class RetrainedGame:
         except UtilityError:
             raise
         except Exception as error:
-            text = str(error).split("\n", 1)[0].rstrip(".")
             raise UtilityError(
-                f"utility {self.name!r} raised {type(error).__name__} on coalitions of {some}: {text}."
+                f"utility {self.name!r} raised {type(error).__name__} on coalitions of {some}{said(error)}."
             ) from error
         with self._lock:
             self.n_evaluations += len(values)

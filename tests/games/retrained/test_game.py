@@ -112,6 +112,13 @@ def test_a_walk_names_what_failed():
     with pytest.raises(UtilityError, match=f"raised RuntimeError on coalitions of 3 to {N} rows: no more"):
         next(values)
 
+    class Dumb(Sum):
+        def scores(self, coalitions):
+            raise RuntimeError
+
+    with pytest.raises(UtilityError, match=rf"raised RuntimeError on coalitions of 1 to {N} rows\.$"):
+        game(Dumb()).chains(np.arange(N)[None], np.arange(N + 1))
+
     class Wild(Sum):
         def of(self, rows):
             return np.nan if len(rows) == 2 else 1.0
