@@ -206,7 +206,7 @@ def test_stopping_rules_say_why(rule, reason):
 @pytest.mark.parametrize(
     ("utility", "kind", "sentence"),
     [
-        (lambda: GaussianNB, TypeError, r"utility must be an instance, got the class GaussianNB; write GaussianNB\(\)"),
+        (lambda: GaussianNB, TypeError, r"must be an instance, got the class GaussianNB; write GaussianNB\(\)"),
         (3, TypeError, "utility must be 'auto', one of kernel"),
         ([], TypeError, r"or a list of them, got \[\]"),
         ("logistics", ValueError, "got 'logistics'"),
