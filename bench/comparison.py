@@ -35,9 +35,13 @@ BETTER_THERE = """## What the others do better
 - **OpenDataVal** is the benchmark itself: data sets, noise models, experiments; and it has DVRL, AME and LAVA.
 - **shapiq** computes interactions of any order and explains trees exactly. We compute no interactions.
 - **k-means-constrained** takes any bounds on each cluster and solves every assignment to optimality.
-- **KNN-Shapley** (anyone's, `hcdv.baselines.knn_shapley` too) has a closed form and takes no time. In the
-  protocol, taking its highest rows away often hurts most: they follow the classes of the few validation rows,
-  and the model loses one class before the others.
+- **KNN-Shapley** (anyone's, `hcdv.baselines.knn_shapley` too) has a closed form and takes no time.
+- **DU-Shapley, TMC-Shapley and KNN-Shapley** put rows first without which a model does worse: in the protocol,
+  taking their highest rows away (DR) often hurts more than taking ours. They rank by the score on the
+  validation rows, we by how well rows and validation rows confirm each other; and a model can spare what many
+  rows confirm. For finding what is wrong it is the other way round.
+- **Data-OOB** of 16 logistic regressions reaches an AUC of .90 sooner than HCDV as it comes, though not sooner
+  than `HCDV(utility="fit", n_permutations=2)`.
 - All of them have met more strange data than this library, which is new.
 """
 
@@ -80,9 +84,10 @@ def block(text: str) -> str:
 def machine(module: str, record: dict[str, Any]) -> str:
     """Where the figures above come from."""
     it = record["machine"]
+    note = f" {record['note']}" if "note" in record else ""
     return (
         f"(`python -m {module} --scale {record['scale']}`; {it['cores']} cores, {it['processor']}, Python "
-        f"{it['python']}, numpy {it['numpy']}, scikit-learn {it['scikit-learn']}.)"
+        f"{it['python']}, numpy {it['numpy']}, scikit-learn {it['scikit-learn']}.{note})"
     )
 
 
