@@ -211,17 +211,20 @@ class ValuationResult:
             (row number in the data)
             An issue has a negative value (its label costs the others more than it explains) and lies in the
             lower cluster of the optimal two-means clustering of all values (OpenDataVal's rule alone would
-            cut clean data somewhere, too).
+            cut clean data somewhere, too).  Scores that are about no game (``has_game`` is False: shares of
+            right answers, confidences) are never negative, and of them the clustering alone decides.
         """
         import pandas as pd
 
         order = self.ranking()
         threshold = two_means_threshold(self.values)
+        if self.has_game:
+            threshold = min(threshold, -np.finfo(float).tiny)
         return pd.DataFrame(
             {
                 "id": self.ids[order],
                 "value": self.values[order],
-                "is_issue": self.values[order] <= min(threshold, -np.finfo(float).tiny),
+                "is_issue": self.values[order] <= threshold,
                 "rank": np.arange(len(order)),
                 "position": order,
             }

@@ -170,7 +170,7 @@ class TestTables:
 
     def test_ratios_and_reasons(self):
         text = tables(knn_rows(1e-12))
-        assert "pyDVL  made in 3 s" in text
+        assert "pyDVL    made in 3 s" in text
         assert next(line for line in text.splitlines() if "pyDVL KNN" in line).split()[-2:] == ["8x", "1e-12"]
         assert "n = 9: OpenDataVal KNN-Shapley: stopped after 9 s" in text
 

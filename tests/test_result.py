@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hcdv import HCDV, ValuationResult
+from hcdv import HCDV, ValuationResult, baselines
 from hcdv._archive import read_archive, write_archive
-from hcdv.datasets import load_digits
+from hcdv.datasets import flip_labels, load_breast_cancer, load_digits
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +58,18 @@ def test_label_issues_lists_the_lowest_first(result):
     assert "300 rows" in repr(result)
     assert len(repr(result.hierarchy)) < 200
     assert (np.diff(flagged.astype(int)) <= 0).all()
+
+
+def test_label_issues_of_scores_that_are_never_negative():
+    data = load_breast_cancer()
+    y, is_flipped = flip_labels(data.y, 0.1, random_state=0)
+    issues = baselines.out_of_fold_confidence(data.X, y, random_state=0).label_issues()
+    flagged = issues.position[issues.is_issue]
+    assert 0.5 * is_flipped.sum() <= len(flagged) <= 2 * is_flipped.sum()
+    assert is_flipped[flagged].mean() > 0.5
+    # Values of a game have a 0, and what is above is no issue.
+    values = baselines.knn_shapley(data.X, y, data.X_val, data.y_val).label_issues()
+    assert (values.value[values.is_issue] < 0).all()
 
 
 def test_parts_add_up(result):

@@ -251,7 +251,8 @@ def _utility(item: Any, validation_weight: float, width: float | str) -> Utility
         if item == Forest.name:
             return Forest(validation_weight)
         return _BY_NAME[item]()
-    if isinstance(item, type):
+    # The class of a torch module is taken, for a factory of modules.
+    if isinstance(item, type) and issubclass(item, BaseEstimator):
         raise TypeError(
             f"utility must be an instance, got the class {item.__name__}; write {item.__name__}()."
         )
