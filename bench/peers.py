@@ -7,8 +7,8 @@ on the first run from ``bench/rivals/requirements/`` (one pip command each) and 
 ``--envs``; what cannot be installed is a row and a line with pip's reason.  Each method runs in a fresh process
 with one BLAS thread, ours too; seconds are of the call alone (imports are a figure of their own), CPU seconds
 are what ratios compare, memory is the process's peak.  A method is stopped after 120 s (full: 600 s), and its
-row says so.  OpenDataVal wants the CPU build of torch: where pip asks PyPI alone, set
-``PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu`` for the first run.
+row says so.  OpenDataVal wants the CPU build of torch: where pip does not find it by itself,
+set ``PIP_EXTRA_INDEX_URL`` to PyTorch's index of CPU wheels for the first run.
 """
 
 from __future__ import annotations
