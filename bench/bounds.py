@@ -91,12 +91,12 @@ def permutations(n_games: int, n_permutations: int, m: int, seed: int) -> Intege
     """int64 [n_games, n_permutations, m] by the sampler of chains, on a tree that is one leaf."""
     tree = Hierarchy.from_labels([np.zeros(m)])
     chains = np.empty((n_games, n_permutations, m), np.int64)
-    block, children = np.empty(1, np.int64), np.empty(1, np.int64)
+    block, scratch = np.empty(1, np.int64), np.empty((m, 2), np.uint64)
     for game in range(n_games):
         for t in range(n_permutations):
             sample_chain(
-                tree.order, tree.start, tree.stop, tree.first_child, tree.n_children, seed + game, t,
-                chains[game, t], block, children,
+                tree.order, tree.start, tree.stop, tree.first_child, tree.n_children, tree.point_key,
+                tree.node_key, seed + game, t, chains[game, t], block, scratch,
             )  # fmt: skip
     return chains
 

@@ -168,12 +168,13 @@ def node_level(n: int, device: str) -> list[dict[str, Any]]:
 def node_values(game: Game, h: Hierarchy, nodes: np.ndarray, n_chains: int) -> np.ndarray:
     """Mean marginal contribution of the upper nodes over chains."""
     chain, begin = np.empty(h.n_points, np.int64), np.empty(h.n_nodes, np.int64)
-    scratch = np.empty(int(h.n_children.max()), np.int64)
+    scratch = np.empty((h.largest_block, 2), np.uint64)
     total = np.zeros(len(nodes))
     for t in range(n_chains):
         sample_chain(
-            h.order, h.start, h.stop, h.first_child, h.n_children, 0, t, chain, begin, scratch
-        )
+            h.order, h.start, h.stop, h.first_child, h.n_children, h.point_key, h.node_key, 0, t, chain,
+            begin, scratch,
+        )  # fmt: skip
         ends = np.stack([begin[nodes], begin[nodes] + h.sizes[nodes]])
         stops, place = np.unique(ends, return_inverse=True)
         prefix = game.chains(chain[None], stops)[0][place.reshape(2, -1)]

@@ -40,11 +40,11 @@ def main(options: argparse.Namespace) -> list[dict[str, Any]]:
         tree = Hierarchy.build(X, random_state=0, n_jobs=1)
         X, labels, tree = X[tree.order], labels[tree.order], tree.sorted()
         order, block = np.empty(n, np.int64), np.empty(tree.n_nodes, np.int64)
-        children = np.empty(int(tree.n_children.max()), np.int64)
+        scratch = np.empty((tree.largest_block, 2), np.uint64)
         seconds, _ = best_of(
             lambda: sample_chain(
-                tree.order, tree.start, tree.stop, tree.first_child, tree.n_children, 1, 1, order,
-                block, children,
+                tree.order, tree.start, tree.stop, tree.first_child, tree.n_children, tree.point_key,
+                tree.node_key, 1, 1, order, block, scratch,
             ),
             5,
         )  # fmt: skip

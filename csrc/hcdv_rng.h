@@ -1,17 +1,11 @@
 /* Counter-based random numbers: Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as
- * 1, 2, 3", SC 2011).  A stream is named by (seed, stage, node, chain), never by the order in which
- * threads reach it, so every draw is the same for any number of threads, engine and chunk size. */
+ * 1, 2, 3", SC 2011).  A draw is named by (seed, stage, name, chain), never by the order in which threads
+ * reach it or by what else is drawn, so it is the same for any number of threads, engine and chunk size,
+ * and whatever rows come or go beside it. */
 #ifndef HCDV_RNG_H
 #define HCDV_RNG_H
 
 #include <stdint.h>
-
-typedef struct {
-    uint32_t key[2];
-    uint32_t counter[4]; /* block, chain, node low, node high */
-    uint32_t block[4];
-    int used; /* words of `block` already handed out */
-} hcdv_stream;
 
 static inline void hcdv_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4])
 {
@@ -30,43 +24,16 @@ static inline void hcdv_philox(const uint32_t counter[4], const uint32_t key[2],
     out[0] = c0; out[1] = c1; out[2] = c2; out[3] = c3;
 }
 
-static inline void hcdv_stream_open(hcdv_stream *s, uint64_t seed, uint32_t stage, uint64_t node,
-                                    uint32_t chain)
+/* 64 random bits. */
+static inline uint64_t hcdv_draw(uint64_t seed, uint32_t stage, uint64_t name, uint32_t chain)
 {
     /* The stage goes into the key, spread over its bits so that seed + 1 is no other stage. */
-    s->key[0] = (uint32_t)seed ^ (stage * 0x85EBCA6Bu);
-    s->key[1] = (uint32_t)(seed >> 32) ^ (stage * 0xC2B2AE35u);
-    s->counter[0] = 0;
-    s->counter[1] = chain;
-    s->counter[2] = (uint32_t)node;
-    s->counter[3] = (uint32_t)(node >> 32);
-    s->used = 4;
-}
-
-static inline uint32_t hcdv_next(hcdv_stream *s)
-{
-    if (s->used == 4) {
-        hcdv_philox(s->counter, s->key, s->block);
-        s->counter[0] += 1;
-        s->used = 0;
-    }
-    return s->block[s->used++];
-}
-
-/* A uniform integer below `bound` > 0, without bias (Lemire, "Fast random integer generation in an
- * interval", 2019).  Blocks of a chain hold less than 2^32 players, so 32 bits are enough. */
-static inline uint32_t hcdv_below(hcdv_stream *s, uint32_t bound)
-{
-    uint64_t m = (uint64_t)hcdv_next(s) * bound;
-    uint32_t low = (uint32_t)m;
-    if (low < bound) {
-        const uint32_t floor = (uint32_t)(-bound) % bound;
-        while (low < floor) {
-            m = (uint64_t)hcdv_next(s) * bound;
-            low = (uint32_t)m;
-        }
-    }
-    return (uint32_t)(m >> 32);
+    const uint32_t key[2] = {(uint32_t)seed ^ (stage * 0x85EBCA6Bu),
+                             (uint32_t)(seed >> 32) ^ (stage * 0xC2B2AE35u)};
+    const uint32_t counter[4] = {0, chain, (uint32_t)name, (uint32_t)(name >> 32)};
+    uint32_t block[4];
+    hcdv_philox(counter, key, block);
+    return ((uint64_t)block[1] << 32) | block[0];
 }
 
 #endif

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any
 
@@ -39,6 +39,11 @@ class Hierarchy:
         0 for a leaf.
     level_start : int64 [depth + 2]
         Ends with ``n_nodes``.
+    point_key : int64 [n_points]
+        What chains know each point by, distinct and not negative; by default its number.  The order of a
+        chain follows from these, so that trees before and after an update have comparable chains.
+    node_key : int64 [n_nodes]
+        The same for the nodes.
 
     Notes
     -----
@@ -52,15 +57,19 @@ class Hierarchy:
     first_child: NDArray[np.int64]
     n_children: NDArray[np.int64]
     level_start: NDArray[np.int64]
+    point_key: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    node_key: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value = np.asarray(getattr(self, field.name))
+        for item in fields(self):
+            value = np.asarray(getattr(self, item.name))
             if value.ndim != 1 or (value.size and value.dtype.kind not in "iu"):
-                raise ValueError(f"{field.name} must be a 1-dimensional array of integers.")
+                raise ValueError(f"{item.name} must be a 1-dimensional array of integers.")
+            if item.name.endswith("_key") and not value.size:
+                value = np.arange(len(self.order if item.name == "point_key" else self.start))
             array = np.ascontiguousarray(value, dtype=np.int64).view()
             array.setflags(write=False)
-            object.__setattr__(self, field.name, array)
+            object.__setattr__(self, item.name, array)
 
     @classmethod
     def build(
@@ -169,6 +178,11 @@ class Hierarchy:
         """Points of every node, int64 [n_nodes]."""
         return self.stop - self.start
 
+    @cached_property
+    def largest_block(self) -> int:
+        """The most children of a node, or points of a leaf."""
+        return int(max(self.n_children.max(), self.sizes[self.leaves].max()))
+
     def leaf_of_point(self) -> NDArray[np.int64]:
         """The leaf (node id) of every point, int64 [n_points]."""
         leaves = self._leaves_in_order()
@@ -220,6 +234,8 @@ class Hierarchy:
             self.first_child,
             self.n_children,
             self.level_start,
+            self.point_key[self.order],
+            self.node_key,
         )
 
     def describe(self) -> str:
@@ -288,6 +304,9 @@ def _inconsistency(tree: Hierarchy) -> str | None:
         level_start.append(high + int(tree.n_children[low:high].sum()))
     if not np.array_equal(tree.level_start, level_start):
         return "level_start does not match the levels of the nodes"
+    for keys, count, name in ((tree.point_key, n, "point_key"), (tree.node_key, m, "node_key")):
+        if len(keys) != count or keys.min() < 0 or len(np.unique(keys)) < count:
+            return f"{name} does not hold one distinct number from 0 for each"
     return None
 
 

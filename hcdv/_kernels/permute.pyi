@@ -1,4 +1,4 @@
-from numpy import int64, uint32
+from numpy import int64, uint64
 from numpy.typing import NDArray
 
 def sample_chain(
@@ -7,10 +7,12 @@ def sample_chain(
     stop: NDArray[int64],
     first_child: NDArray[int64],
     n_children: NDArray[int64],
+    point_key: NDArray[int64],
+    node_key: NDArray[int64],
     seed: int,
     chain: int,
     chain_order: NDArray[int64],
     block_start: NDArray[int64],
-    children: NDArray[int64],
+    scratch: NDArray[uint64],
 ) -> None: ...
-def stream_below(seed: int, stage: int, node: int, chain: int, bounds: NDArray[uint32]) -> None: ...
+def draws(names: NDArray[int64], seed: int, stage: int, chain: int, out: NDArray[uint64]) -> None: ...

@@ -1,31 +1,55 @@
 """Hierarchy-consistent permutations: the chains that Stage III walks along.
 
-A chain orders all points so that every node of the tree occupies one contiguous block: the children of
-each inner node are shuffled, and the points of each leaf.
+A chain orders all points so that every node of the tree occupies one contiguous block.  Every node and every
+point draws a number of its own for the chain, and siblings, and the points of a leaf, stand in the order of
+these.  All orders are equally likely, and a point that comes or goes leaves the order of all others as it was:
+chains of a tree before and after an update are comparable.
 """
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdlib cimport qsort
 
 
 cdef extern from "hcdv_rng.h" nogil:
-    ctypedef struct hcdv_stream:
-        pass
-    void hcdv_stream_open(hcdv_stream *s, uint64_t seed, uint32_t stage, uint64_t node, uint32_t chain)
-    uint32_t hcdv_below(hcdv_stream *s, uint32_t bound)
+    uint64_t hcdv_draw(uint64_t seed, uint32_t stage, uint64_t name, uint32_t chain)
 
 
 cdef enum:
-    CHAIN_STAGE = 3  # streams of Stage III; no other stage may use this number
+    POINT_STAGE = 3  # draws of Stage III; no other stage may use these numbers
+    NODE_STAGE = 4
+
+cdef enum:
+    FEW = 32  # items up to which insertion is the fastest sort
+
+cdef struct Ticket:
+    uint64_t draw
+    uint64_t item
 
 
-cdef void _shuffle(int64_t *items, int64_t n, hcdv_stream *stream) noexcept nogil:
-    """Fisher-Yates, from the last place down."""
-    cdef int64_t k, j, held
-    for k in range(n - 1, 0, -1):
-        j = hcdv_below(stream, <uint32_t>(k + 1))
-        held = items[k]
-        items[k] = items[j]
-        items[j] = held
+cdef inline bint _before(Ticket a, Ticket b) noexcept nogil:
+    # Two draws of 64 bits hardly ever tie; if they do, the order must still not depend on the sort.
+    return a.draw < b.draw or (a.draw == b.draw and a.item < b.item)
+
+
+cdef int _compare(const void *a, const void *b) noexcept nogil:
+    if _before((<const Ticket *>a)[0], (<const Ticket *>b)[0]):
+        return -1
+    return 1
+
+
+cdef void _sort(Ticket *tickets, int64_t n) noexcept nogil:
+    cdef int64_t k, j
+    cdef Ticket held
+    if n > FEW:
+        qsort(tickets, n, sizeof(Ticket), &_compare)
+        return
+    for k in range(1, n):
+        held = tickets[k]
+        j = k
+        while j > 0 and _before(held, tickets[j - 1]):
+            tickets[j] = tickets[j - 1]
+            j -= 1
+        tickets[j] = held
 
 
 cdef void _sample(
@@ -34,33 +58,40 @@ cdef void _sample(
     const int64_t *stop,
     const int64_t *first_child,
     const int64_t *n_children,
+    const int64_t *point_key,
+    const int64_t *node_key,
     int64_t n_nodes,
     uint64_t seed,
     uint32_t chain,
     int64_t *chain_order,
     int64_t *block_start,
-    int64_t *children,
+    Ticket *tickets,
 ) noexcept nogil:
-    cdef hcdv_stream stream
     cdef int64_t g, k, child, place, size
     block_start[0] = 0
     # Breadth-first numbering: a node's place is known before its children are reached.
     for g in range(n_nodes):
-        hcdv_stream_open(&stream, seed, CHAIN_STAGE, <uint64_t>g, chain)
         place = block_start[g]
-        if n_children[g] > 0:
-            for k in range(n_children[g]):
-                children[k] = first_child[g] + k
-            _shuffle(children, n_children[g], &stream)
-            for k in range(n_children[g]):
-                child = children[k]
+        size = n_children[g]
+        if size > 0:
+            for k in range(size):
+                child = first_child[g] + k
+                tickets[k].draw = hcdv_draw(seed, NODE_STAGE, <uint64_t>node_key[child], chain)
+                tickets[k].item = <uint64_t>child
+            _sort(tickets, size)
+            for k in range(size):
+                child = <int64_t>tickets[k].item
                 block_start[child] = place
                 place += stop[child] - start[child]
         else:
             size = stop[g] - start[g]
             for k in range(size):
-                chain_order[place + k] = order[start[g] + k]
-            _shuffle(chain_order + place, size, &stream)
+                child = order[start[g] + k]
+                tickets[k].draw = hcdv_draw(seed, POINT_STAGE, <uint64_t>point_key[child], chain)
+                tickets[k].item = <uint64_t>child
+            _sort(tickets, size)
+            for k in range(size):
+                chain_order[place + k] = <int64_t>tickets[k].item
 
 
 def sample_chain(
@@ -69,26 +100,33 @@ def sample_chain(
     const int64_t[::1] stop,         # IN  [m]
     const int64_t[::1] first_child,  # IN  [m] -1 for a leaf
     const int64_t[::1] n_children,   # IN  [m] 0 for a leaf
+    const int64_t[::1] point_key,    # IN  [n] what each point draws by
+    const int64_t[::1] node_key,     # IN  [m] what each node draws by
     uint64_t seed,
     uint32_t chain,
     int64_t[::1] chain_order,        # OUT [n] the permutation
     int64_t[::1] block_start,        # OUT [m] where node g's block begins in chain_order
-    int64_t[::1] children,           # scratch [max number of children, at least 1]
+    uint64_t[:, ::1] scratch,        # [k, 2], k the most children of a node or points of a leaf
 ):
     """Draw chain number ``chain``: the same for the same (seed, chain, tree), whoever asks."""
     if start.shape[0] == 0 or order.shape[0] == 0:
         return
     with nogil:
         _sample(
-            &order[0], &start[0], &stop[0], &first_child[0], &n_children[0], start.shape[0],
-            seed, chain, &chain_order[0], &block_start[0], &children[0],
+            &order[0], &start[0], &stop[0], &first_child[0], &n_children[0], &point_key[0],
+            &node_key[0], start.shape[0], seed, chain, &chain_order[0], &block_start[0],
+            <Ticket *>&scratch[0, 0],
         )
 
 
-def stream_below(uint64_t seed, uint32_t stage, uint64_t node, uint32_t chain, uint32_t[::1] bounds):
-    """Replace each bound by a draw below it from one stream; shows the generator to the tests."""
-    cdef hcdv_stream stream
+def draws(
+    const int64_t[::1] names,  # IN  [k]
+    uint64_t seed,
+    uint32_t stage,
+    uint32_t chain,
+    uint64_t[::1] out,         # OUT [k]
+):
+    """The number that each name draws; shows the generator to the tests."""
     cdef int64_t k
-    hcdv_stream_open(&stream, seed, stage, node, chain)
-    for k in range(bounds.shape[0]):
-        bounds[k] = hcdv_below(&stream, bounds[k])
+    for k in range(names.shape[0]):
+        out[k] = hcdv_draw(seed, stage, <uint64_t>names[k], chain)

@@ -256,8 +256,8 @@ def _observe_pair(
     n, sizes = h.n_points, h.sizes
     chain, block_start = np.empty(n, np.int64), np.empty(h.n_nodes, np.int64)
     sample_chain(
-        h.order, h.start, h.stop, h.first_child, h.n_children, seed, pair, chain, block_start,
-        np.empty(max(1, int(h.n_children.max())), np.int64),
+        h.order, h.start, h.stop, h.first_child, h.n_children, h.point_key, h.node_key, seed, pair,
+        chain, block_start, np.empty((h.largest_block, 2), np.uint64),
     )  # fmt: skip
     points, nodes = np.zeros((len(games), n)), np.zeros((len(games), h.n_nodes))
     v_full = np.empty(len(games))

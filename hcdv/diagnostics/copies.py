@@ -65,4 +65,5 @@ def with_copies(tree: Hierarchy, places: Indices) -> Hierarchy:
     arrays = {item.name: getattr(tree, item.name) for item in fields(tree)}
     for name in ("start", "stop"):
         arrays[name] = arrays[name] + np.searchsorted(places, arrays[name], side="left")
-    return Hierarchy(**{**arrays, "order": order})
+    keys = np.append(tree.point_key, tree.point_key.max() + 1 + np.arange(len(places)))
+    return Hierarchy(**{**arrays, "order": order, "point_key": keys})

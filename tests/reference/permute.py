@@ -15,51 +15,29 @@ def philox(counter, key):
     return c0, c1, c2, c3
 
 
-def stream(seed, stage, node, chain):
+def draw(seed, stage, name, chain):
+    """64 random bits, named."""
     key = (
         (seed & MASK) ^ (stage * 0x85EBCA6B & MASK),
         (seed >> 32) ^ (stage * 0xC2B2AE35 & MASK),
     )
-    block = 0
-    while True:
-        yield from philox((block, chain, node & MASK, node >> 32), key)
-        block += 1
+    low, high, _, _ = philox((0, chain, name & MASK, name >> 32), key)
+    return high << 32 | low
 
 
-def below(words, bound):
-    product = next(words) * bound
-    if product & MASK < bound:
-        floor = (2**32 - bound) % bound
-        while product & MASK < floor:
-            product = next(words) * bound
-    return product >> 32
-
-
-def shuffle(items, words):
-    for k in range(len(items) - 1, 0, -1):
-        j = below(words, k + 1)
-        items[k], items[j] = items[j], items[k]
-
-
-def sample_chain(order, start, stop, first_child, n_children, seed, chain):
+def sample_chain(order, start, stop, first_child, n_children, point_key, node_key, seed, chain):
     block_start = [0] * len(start)
     chain_order = np.empty(len(order), np.int64)
     for g in range(len(start)):
-        words = stream(seed, 3, g, chain)
         place = block_start[g]
         if n_children[g]:
             children = [int(first_child[g]) + k for k in range(n_children[g])]
-            shuffle(children, words)
+            children.sort(key=lambda child: (draw(seed, 4, int(node_key[child]), chain), child))
             for child in children:
                 block_start[child] = place
                 place += int(stop[child] - start[child])
         else:
-            points = list(order[start[g] : stop[g]])
-            shuffle(points, words)
+            points = [int(i) for i in order[start[g] : stop[g]]]
+            points.sort(key=lambda i: (draw(seed, 3, int(point_key[i]), chain), i))
             chain_order[place : place + len(points)] = points
     return chain_order, np.array(block_start, np.int64)
-
-
-def stream_below(seed, stage, node, chain, bounds):
-    words = stream(seed, stage, node, chain)
-    return [below(words, int(bound)) for bound in bounds]
