@@ -203,22 +203,24 @@ class Hierarchy:
         return np.array(path, dtype=np.int64)
 
     def node_sums(self, values: ArrayLike) -> NDArray[np.float64]:
-        """Sum of the points' values in every node, float64 [n_nodes].
+        """Sum of the points' values in every node, float64 [n_nodes]; of values [k, n_points], [k, n_nodes].
 
         A parent's sum is the sum of its children's, taken in their order.
         """
         point_values = np.asarray(values, dtype=np.float64)
-        if point_values.shape != (self.n_points,):
+        if point_values.ndim not in (1, 2) or point_values.shape[-1] != self.n_points:
             raise ValueError(f"values must have shape ({self.n_points},), got {point_values.shape}.")
-        sums = np.empty(self.n_nodes)
+        sums = np.empty((*point_values.shape[:-1], self.n_nodes))
         leaves = self._leaves_in_order()
-        sums[leaves] = np.add.reduceat(point_values[self.order], self.start[leaves])
+        sums[..., leaves] = np.add.reduceat(point_values[..., self.order], self.start[leaves], axis=-1)
         inner = np.flatnonzero(~self.is_leaf)
         for level in range(self.depth - 1, -1, -1):
             low, high = np.searchsorted(inner, self.level_start[level : level + 2])
             below, end = self.level_start[level + 1 : level + 3]
             parents = inner[low:high]
-            sums[parents] = np.add.reduceat(sums[below:end], self.first_child[parents] - below)
+            sums[..., parents] = np.add.reduceat(
+                sums[..., below:end], self.first_child[parents] - below, axis=-1
+            )
         return sums
 
     def sorted(self) -> Hierarchy:

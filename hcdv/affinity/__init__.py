@@ -2,12 +2,14 @@
 
 from hcdv.affinity.forest import forest_affinity
 from hcdv.affinity.kernel import kernel_affinity
+from hcdv.affinity.lists import VoterLists
 from hcdv.affinity.neighbours import tree_blocks, tree_levels
 from hcdv.affinity.sparse import Affinity
 from hcdv.affinity.trusted import returned_votes, trusted_kernel_votes
 
 __all__ = [
     "Affinity",
+    "VoterLists",
     "forest_affinity",
     "kernel_affinity",
     "returned_votes",

@@ -103,6 +103,7 @@ def walk_chains(
     stopping: StoppingRule | None = None,
     checkpoint: Checkpoint | None = None,
     progress: Callable[[int], None] | None = None,
+    kept: list[NDArray[np.float64]] | None = None,
 ) -> tuple[ChainMoments, str]:
     """Walk antithetic pairs of chains and accumulate the marginals of every game.
 
@@ -126,6 +127,8 @@ def walk_chains(
         Goes on from its file and writes there; the values are the same as in one go.
     progress : callable, optional
         Called with the number of chains walked so far.
+    kept : list, optional
+        Takes the points' marginals of every pair walked here, float64 [p, n].
 
     Returns
     -------
@@ -150,7 +153,7 @@ def walk_chains(
 
     def observe(pair: int) -> Observation | UtilityError:
         try:
-            return _observe_pair(games, hierarchy, stops, seed, pair, cut)
+            return observe_pair(games, hierarchy, stops, seed, pair, cut)
         except UtilityError as error:
             return error
 
@@ -198,6 +201,8 @@ def walk_chains(
             keep(now=True)
             raise WalkError(_sentence(observation, moments), moments) from observation
         moments.add(observation)
+        if kept is not None:
+            kept.append(observation[0])
         if progress is not None:
             progress(moments.n_permutations)
         try:
@@ -243,15 +248,18 @@ def _failed_rule(said: str, moments: ChainMoments) -> WalkError:
     return WalkError(f"the stopping rule {said} (after {walked} chains, which are kept).", moments)
 
 
-def _observe_pair(
+def observe_pair(
     games: Mapping[str, Game],
     hierarchy: Hierarchy,
     stops: Indices,
     seed: int,
     pair: int,
-    cut: Cut | None,
+    cut: Cut | None = None,
 ) -> Observation:
-    """Mean marginals of a chain and its reverse: points [p, n], nodes [p, m], v(D) [p]."""
+    """Mean marginals of a chain and its reverse: points [p, n], nodes [p, m], v(D) [p].
+
+    ``stops`` are 0, 1, ..., n.
+    """
     h = hierarchy
     n, sizes = h.n_points, h.sizes
     chain, block_start = np.empty(n, np.int64), np.empty(h.n_nodes, np.int64)
