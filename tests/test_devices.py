@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-import hcdv.estimator
+import hcdv.estimator.fitting
 from hcdv import HCDV
 from hcdv.datasets import make_synthetic
 
@@ -33,7 +33,7 @@ def test_cuda_is_refused_where_there_is_none(utility):
 def test_the_path_of_cuda_gives_the_values_of_the_kernels(utility, monkeypatch):
     pytest.importorskip("torch")
     here = fit(utility=utility)
-    monkeypatch.setattr(hcdv.estimator, "resolve_device", lambda device: "cpu")
+    monkeypatch.setattr(hcdv.estimator.fitting, "resolve_device", lambda device: "cpu")
     there = fit(utility=utility, device="cuda")
     np.testing.assert_allclose(there.values_, here.values_, rtol=0, atol=1e-12)
     assert there.neighbour_recall_ == here.neighbour_recall_
@@ -53,7 +53,7 @@ def test_on_cuda(utility):
 def test_pots_are_handed_down_by_the_kernels(monkeypatch):
     pytest.importorskip("torch")
     here = fit(allocation="sibling")
-    monkeypatch.setattr(hcdv.estimator, "resolve_device", lambda device: "cpu")
+    monkeypatch.setattr(hcdv.estimator.fitting, "resolve_device", lambda device: "cpu")
     np.testing.assert_array_equal(fit(allocation="sibling", device="cuda").values_, here.values_)
 
 

@@ -58,9 +58,9 @@ def figures(text):
 
 
 def test_docstring_examples():
-    import hcdv.estimator
+    import hcdv.estimator.model
 
-    assert doctest.testmod(hcdv.estimator).failed == 0
+    assert doctest.testmod(hcdv.estimator.model).failed == 0
 
 
 def test_links_in_the_docs_lead_somewhere():

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -189,13 +190,9 @@ class _Search:
         """The q nearest rows of some voters (rows never list themselves)."""
         queries = everyone[asked]
         own = asked if rows_vote else None
-        if len(asked) * len(self.X) <= EXACT_PAIRS:
-            order, blocks = None, Blocks.single(self.X)
-
-            def search(rows: NDArray[Any], q: int, own: Integers | None) -> Any:
-                return blocks.nearest(rows, q, own=own)
-
-        else:
+        order: Integers | None = None
+        search: Search = partial(_look, Blocks.single(self.X))
+        if len(asked) * len(self.X) > EXACT_PAIRS:
             order, search = self._by_tree()
             if own is not None:
                 place = np.empty(len(order), np.int64)
@@ -264,6 +261,10 @@ class _Search:
             order, bounds = self.levels()
             self.through_tree = order, build_beam(np.ascontiguousarray(self.X[order]), bounds).nearest
         return self.through_tree
+
+
+def _look(blocks: Blocks, rows: NDArray[Any], q: int, own: Integers | None) -> Any:
+    return blocks.nearest(rows, q, own=own)
 
 
 def _measured(

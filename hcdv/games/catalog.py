@@ -86,6 +86,14 @@ class UtilityPlan:
         return any(getattr(term.utility, "needs_torch", False) for term in self.terms)
 
     @property
+    def needs_given(self) -> bool:
+        """Whether a term looks at the rows as given, and not only at their spaces."""
+        return any(
+            (term.utility.utility if isinstance(term.utility, InSpace) else term.utility).name not in _CHEAP
+            for term in self.terms
+        )
+
+    @property
     def names(self) -> tuple[str, ...]:
         return tuple(term.name for term in self.terms)
 

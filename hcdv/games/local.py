@@ -13,6 +13,7 @@ from hcdv.affinity import (
     trusted_kernel_votes,
 )
 from hcdv.engine import Threads
+from hcdv.game import Indices
 from hcdv.games.likelihood import Ballots, likeliest_width, voters_asked
 from hcdv.games.rows import TrainingRows
 from hcdv.games.vote import Electorate, VoteGame
@@ -25,6 +26,8 @@ KERNEL_PRIOR = 0.025
 NEIGHBOURS = 64
 LARGE, NEIGHBOURS_IF_LARGE = 200_000, 32
 FOREST_PRIOR = 0.125
+# The neighbour whose distance is the width of a voter's kernel.
+BANDWIDTH_NEIGHBOUR = 10
 
 
 def kernel_game(
@@ -35,24 +38,47 @@ def kernel_game(
     h is ``width`` times a voter's distance to its tenth neighbour.  None chooses the width under which the
     rows' own labels are likeliest when none votes on itself; in a space learned from them, the usual one.
     """
-    q = NEIGHBOURS if rows.n_points <= LARGE else NEIGHBOURS_IF_LARGE
+    q = neighbours_listed(rows.n_points)
     trusted = heard = None
     # The validation rows first: while they are searched for, the large affinity is not there yet.
     if rows.X_val is not None and validation_weight:
-        heard = kernel_affinity(
-            rows.X, rows.X_val, n_neighbors=q, blocks=rows.levels, threads=threads
-        )
-    affinity = kernel_affinity(rows.X, n_neighbors=q, blocks=rows.levels, threads=threads)
+        heard = heard_by_validation(rows, threads)
+    affinity = kernel_affinity(
+        rows.X, n_neighbors=q, bandwidth_neighbor=BANDWIDTH_NEIGHBOUR, blocks=rows.levels, threads=threads
+    )
     if width is None:
         width = 1.0 if rows.is_learned else _likeliest_width(rows, affinity)
     affinity = affinity.widened(width)
     heard = None if heard is None else heard.widened(width)
     if rows.X_val is not None and rows.labels_val is not None and affinity.bandwidth is not None:
-        trusted = trusted_kernel_votes(
-            rows.X, rows.labels, affinity.bandwidth, rows.X_val, rows.labels_val, rows.n_classes,
-            threads,
-        )  # fmt: skip
-    return _vote_game(rows, affinity, heard, trusted, KERNEL_PRIOR, validation_weight)
+        trusted = trusted_votes(rows, affinity.bandwidth, threads)
+    return vote_game(rows, affinity, heard, trusted, KERNEL_PRIOR, validation_weight)
+
+
+def neighbours_listed(n: int) -> int:
+    """How many rows a voter listens to, among n."""
+    return NEIGHBOURS if n <= LARGE else NEIGHBOURS_IF_LARGE
+
+
+def heard_by_validation(rows: TrainingRows, threads: Threads) -> Affinity:
+    """Who votes on the validation rows, under a kernel of the usual width."""
+    q = neighbours_listed(rows.n_points)
+    return kernel_affinity(
+        rows.X, rows.X_val, n_neighbors=q, bandwidth_neighbor=BANDWIDTH_NEIGHBOUR,
+        blocks=rows.levels or None, threads=threads,
+    )  # fmt: skip
+
+
+def trusted_votes(
+    rows: TrainingRows, bandwidth: NDArray[np.float64], threads: Threads, asked: Indices | None = None
+) -> NDArray[np.float64]:
+    """Votes of the validation rows on the rows, or on those asked for: matching and all, float64 [k, 2]."""
+    assert rows.X_val is not None and rows.labels_val is not None
+    some = slice(None) if asked is None else asked
+    return trusted_kernel_votes(
+        rows.X[some], rows.labels[some], bandwidth[some], rows.X_val, rows.labels_val, rows.n_classes,
+        threads,
+    )  # fmt: skip
 
 
 def _likeliest_width(rows: TrainingRows, affinity: Affinity) -> float:
@@ -76,10 +102,10 @@ def forest_game(
     trusted = None
     if heard is not None and rows.labels_val is not None:
         trusted = returned_votes(heard, rows.labels, rows.labels_val)
-    return _vote_game(rows, affinity, heard, trusted, FOREST_PRIOR, validation_weight)
+    return vote_game(rows, affinity, heard, trusted, FOREST_PRIOR, validation_weight)
 
 
-def _vote_game(
+def vote_game(
     rows: TrainingRows,
     affinity: Affinity,
     heard: Affinity | None,

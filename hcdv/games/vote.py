@@ -74,9 +74,12 @@ class Electorate:
 
         ``trusted`` float64 [n_voters, 2] are matching and all votes of trusted rows, on top.
         """
-        prior = np.maximum(prior_share * affinity.voter_totals(), SMALLEST_PRIOR)
-        heard = np.column_stack([prior / n_classes, prior])
+        heard = _prior(affinity, prior_share, n_classes)
         return cls(affinity, labels, heard if trusted is None else heard + trusted, prior_share)
+
+    def prior(self, n_classes: int) -> NDArray[np.float64]:
+        """What a uniform prior votes: matching and all votes, float64 [n_voters, 2]."""
+        return _prior(self.affinity, self.prior_share, n_classes)
 
     def silence(self) -> NDArray[np.float64]:
         return np.zeros((len(self.labels), 4))
@@ -91,6 +94,11 @@ class Electorate:
     ) -> Electorate:
         """Only ``voters``, who hear only ``votes``, beside what they had heard beforehand."""
         return Electorate(votes.on(voters), labels, self.heard[voters], self.prior_share)
+
+
+def _prior(affinity: Affinity, share: float, n_classes: int) -> NDArray[np.float64]:
+    prior = np.maximum(share * affinity.voter_totals(), SMALLEST_PRIOR)
+    return np.column_stack([prior / n_classes, prior])
 
 
 @dataclass(frozen=True)

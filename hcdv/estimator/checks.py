@@ -1,0 +1,128 @@
+"""What the facade lets in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from hcdv._labels import encode_known
+from hcdv.hierarchy import Hierarchy
+
+
+def check_validation(
+    X_val: Any, y_val: ArrayLike | None, classes: NDArray[Any]
+) -> NDArray[np.int64] | None:
+    if (X_val is None) != (y_val is None):
+        missing = "y_val" if y_val is None else "X_val"
+        raise ValueError(f"X_val and y_val come together, but {missing} is missing.")
+    if X_val is None or y_val is None:
+        return None
+    return encode_known(y_val, count_rows(X_val, "X_val"), classes, "y_val")
+
+
+def check_hierarchy(hierarchy: Any, groups: ArrayLike | None, n: int) -> None:
+    if hierarchy is None:
+        return
+    if groups is not None:
+        raise ValueError("pass groups or hierarchy, not both: a hierarchy has its own levels.")
+    if not isinstance(hierarchy, Hierarchy):
+        raise TypeError(f"hierarchy must be an hcdv.Hierarchy, got {type(hierarchy).__name__}.")
+    hierarchy.validate()
+    if hierarchy.n_points != n:
+        raise ValueError(f"hierarchy is over {hierarchy.n_points} rows, but X has {n}.")
+
+
+def count_rows(X: Any, name: str) -> int:
+    if type(X) in (str, bytes, dict):
+        raise TypeError(f"{name} must be an array or a DataFrame, got {type(X).__name__}.")
+    shape = getattr(X, "shape", None)
+    if shape is None or len(shape) == 0:
+        try:
+            n = len(X)
+        except TypeError:
+            raise TypeError(
+                f"{name} must be an array or a DataFrame, got {type(X).__name__}."
+            ) from None
+    else:
+        n = int(shape[0])
+    if n == 0:
+        raise ValueError(f"{name} has no rows.")
+    return n
+
+
+def check_column_names(X: Any) -> None:
+    kinds = sorted({type(name).__name__ for name in getattr(X, "columns", [])})
+    if len(kinds) > 1 and "str" in kinds:
+        raise TypeError(
+            f"X has column names of several types ({', '.join(kinds)}); make them all text with "
+            "X.columns.astype(str)."
+        )
+
+
+def check_ids(ids: ArrayLike | None, X: Any, n: int) -> NDArray[Any]:
+    if ids is None:
+        index = getattr(X, "index", None)
+        # Row labels that repeat are no names.
+        if index is not None and getattr(index, "is_unique", False) and len(index) == n:
+            return np.asarray(index)
+        return np.arange(n)
+    names = np.asarray(ids)
+    if names.ndim != 1 or len(names) != n:
+        raise ValueError(f"ids must be 1-dimensional of length {n}, got shape {names.shape}.")
+    if len(np.unique(names.astype(str) if names.dtype.kind == "O" else names)) < n:
+        raise ValueError("ids must be unique: some occur more than once.")
+    return names
+
+
+def new_ids(ids: ArrayLike | None, X: Any, n: int, known: NDArray[Any]) -> NDArray[Any]:
+    """Names of rows that come, none of which a row bears already.
+
+    Without names of their own, whether given or a frame's index, they get the next numbers.
+    """
+    index = getattr(X, "index", None)
+    is_named = ids is not None or not (index is None or _is_numbering(index))
+    if not is_named:
+        if known.dtype.kind not in "iu":
+            raise ValueError(
+                f"ids are missing: the rows so far have names ({known[0]!r}, ...), so new rows need theirs."
+            )
+        return np.arange(n) + (int(known.max()) + 1)
+    names = check_ids(ids, X, n)
+    is_text = [array.dtype.kind in "OU" for array in (names, known)]
+    if is_text[0] != is_text[1]:
+        raise ValueError(f"ids must be like those of the fit ({known[0]!r}, ...), got {names[0]!r}.")
+    taken = np.isin(*((names.astype(str), known.astype(str)) if is_text[0] else (names, known)))
+    if taken.any():
+        first = names[int(np.argmax(taken))]
+        raise ValueError(
+            f"ids: {int(taken.sum())} of {n} rows are known already (first: {first!r}); forget them first, or "
+            "leave them out."
+        )
+    return names
+
+
+def positions_of(ids: ArrayLike, known: NDArray[Any]) -> NDArray[np.int64]:
+    """Positions of the rows of these names, of which each must be one's."""
+    names = np.atleast_1d(np.asarray(ids))
+    if names.ndim != 1:
+        raise ValueError(f"ids must be 1-dimensional, got shape {names.shape}.")
+    if not len(names):
+        return np.empty(0, np.int64)
+    as_text = known.dtype.kind in "OU"
+    all_names = known.astype(str) if as_text else known
+    asked = names.astype(str) if as_text else names
+    order = np.argsort(all_names, kind="stable")
+    place = np.minimum(np.searchsorted(all_names[order], asked), len(order) - 1)
+    found = order[place]
+    strange = all_names[found] != asked
+    if strange.any():
+        first = names[int(np.argmax(strange))]
+        raise ValueError(f"ids: {int(strange.sum())} of {len(names)} name no row (first: {first!r}).")
+    return found.astype(np.int64)
+
+
+def _is_numbering(index: Any) -> bool:
+    """Whether a frame's index only counts its rows."""
+    return type(index).__name__ == "RangeIndex" and index.start == 0 and index.step == 1

@@ -1,0 +1,449 @@
+"""Values that follow the data: rows come and go, trusted rows change (the paper's Algorithm 2)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from sklearn.exceptions import NotFittedError
+from sklearn.utils.validation import validate_data
+
+from hcdv._labels import encode_known
+from hcdv._memory import release_freed_memory
+from hcdv._progress import Progress
+from hcdv._validation import check_choice, check_int, check_number
+from hcdv.allocation import Renewal, observe_pair, renewed
+from hcdv.engine import Threads, single_threaded_blas
+from hcdv.estimator.checks import check_validation, count_rows, new_ids, positions_of
+from hcdv.estimator.fitting import Fitting, wants_columns
+from hcdv.estimator.live import Live, NewRows, group_columns
+from hcdv.estimator.results import chain_result
+from hcdv.estimator.rows import features_of, plain
+from hcdv.estimator.update import REFRESHES, Update, history_frame
+from hcdv.game import Game
+from hcdv.partition import Bounds, Changes
+from hcdv.result import ValuationResult
+
+# Error at which an update stops walking chains again, in units of the values' standard deviation: the values'
+# correlation with those by all chains is then about 1 - tolerance^2 / 2.
+TOLERANCE = 0.1
+
+
+class Updating(Fitting):
+    """What :class:`hcdv.HCDV` does as the data change.
+
+    Every update is one step: it ends with new values, tree and record, or leaves all as it was.
+    """
+
+    def partial_fit(
+        self,
+        X: Any,
+        y: ArrayLike,
+        *,
+        ids: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+        refresh: str = "drift",
+        tau: float = 0.35,
+        rebalance_every: int = 3,
+        tolerance: float = TOLERANCE,
+        exact: bool = False,
+    ) -> Self:
+        """Take in rows that have come; a model not yet fitted is fitted on them.
+
+        The encoder stays.  Every row enters the leaf whose centre is nearest (cosine), or founds one; then some
+        of the chains are walked again, and the others corrected by what these have changed
+        (:mod:`hcdv.allocation.kept`).
+
+        Parameters
+        ----------
+        X : like X of the fit, b rows
+        y : [b]
+            Their labels, of the classes of the fit.
+        ids : [b], optional
+            Their names, which no row has had; a DataFrame's index, else the next numbers.
+        groups : [b] or [b, levels], optional
+            Wanted where the fit had groups.  A group not met before becomes a node beside the others.
+        refresh : {"drift", "affected", "full"}
+            ``"drift"`` walks an eighth of the chains again, then further ones until the error that is left,
+            which it measures, is below ``tolerance``.  ``"affected"`` stops at an eighth, and lets only rows in
+            leaves that changed move by themselves (Algorithm 2 to the letter).  ``"full"`` values all rows anew
+            on the tree as it is then: games, weights and every chain.
+        tau : float
+            A row founds a leaf where it is farther (1 - cosine) from the nearest leaf's centre than rows
+            are from their own leaf's on average, by more than this.
+        rebalance_every : int
+            After every so many updates leaves that have outgrown their bounds are split, and very small
+            ones dissolved; 0 for never.
+        tolerance : float
+            Error that ``"drift"`` leaves, in units of the values' standard deviation.
+        exact : bool
+            Compare new rows with every leaf instead of descending through the tree.
+
+        Returns
+        -------
+        self
+            With new ``values_``, ``result_``, ``hierarchy_`` (kept rows in their order, then the new ones),
+            ``update_`` and ``history_``.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If an argument is not what it should be; nothing has changed then.
+        """
+        if not hasattr(self, "_live"):
+            return self.fit(X, y, ids=ids, groups=groups)
+        begin, live = time.monotonic(), self._live
+        n = count_rows(X, "X")
+        if not hasattr(X, "columns"):  # a frame's are found by their names
+            validate_data(self, X, reset=False, skip_check_array=True)
+        options = _Options.checked(self, refresh, tau, rebalance_every, tolerance, exact)
+        labels = encode_known(y, n, self.classes_, "y")
+        names = new_ids(ids, X, n, self.result_.ids)
+        columns = _checked_groups(groups, live, n)
+        progress = Progress(self.verbose > 0)
+        with single_threaded_blas(), progress.stage("encoding"):
+            wanted = wants_columns(live.plan, self.encoder_)
+            spaces = self.encoder_.spaces(X, columns=wanted, name="X")
+        given = plain(X)
+        features = None
+        if live.rows.given is not None and live.rows.given.features is not None:
+            features = features_of(given, spaces, is_mixed=self.encoder_.is_mixed)
+        new = NewRows(given, features, spaces, labels, columns)
+        everyone = np.arange(live.n_rows)
+        ids_now = np.concatenate([self.result_.ids, names])
+        labels_now = np.concatenate([np.asarray(self.result_.labels), self.classes_[labels]])
+        return self._follow(
+            live, everyone, new, options, ids_now, labels_now, progress, begin, kind="add"
+        )
+
+    def forget(
+        self,
+        ids: ArrayLike | None = None,
+        *,
+        groups: Any = None,
+        refresh: str = "drift",
+        rebalance_every: int = 3,
+        tolerance: float = TOLERANCE,
+    ) -> Self:
+        """Withdraw rows: nothing of them is kept, and the others are valued without them.
+
+        Parameters
+        ----------
+        ids : [k], optional
+            Names of the rows.
+        groups : label, list of labels, or list of tuples of labels, optional
+            Withdraw all rows of these groups (a seller, a source): labels of the coarsest level, or tuples
+            coarse to fine.
+        refresh, rebalance_every, tolerance
+            As in :meth:`partial_fit`.
+
+        Raises
+        ------
+        ValueError
+            If a name or a group is not known, or no row would be left; nothing has changed then.
+        """
+        begin, live = time.monotonic(), self._followed()
+        options = _Options.checked(self, refresh, 0.0, rebalance_every, tolerance, False)
+        if (ids is None) == (groups is None):
+            raise ValueError("forget takes ids or groups: one of them.")
+        gone = np.zeros(live.n_rows, bool)
+        if ids is not None:
+            gone[positions_of(ids, self.result_.ids)] = True
+        else:
+            gone[live.position[_members(live, groups)]] = True
+        if gone.all():
+            raise ValueError(f"no row would be left: all {live.n_rows} were to be forgotten.")
+        kept = live.slots_of(np.flatnonzero(~gone))
+        labels = np.asarray(self.result_.labels)[~gone]
+        return self._follow(
+            live, kept, None, options, self.result_.ids[~gone], labels, Progress(self.verbose > 0), begin,
+            kind="forget",
+        )  # fmt: skip
+
+    def update_validation(
+        self,
+        X_val: Any = None,
+        y_val: ArrayLike | None = None,
+        *,
+        refresh: str = "drift",
+        tolerance: float = TOLERANCE,
+    ) -> Self:
+        """Put other trusted rows into the place of those there were; without arguments, none.
+
+        Parameters
+        ----------
+        X_val : like X of the fit, optional
+        y_val : labels of the classes of the fit, optional
+        refresh, tolerance
+            As in :meth:`partial_fit`.
+        """
+        begin, live = time.monotonic(), self._followed()
+        options = _Options.checked(self, refresh, 0.0, 0, tolerance, False)
+        labels_val = check_validation(X_val, y_val, self.classes_)
+        progress = Progress(self.verbose > 0)
+        rows = live.rows
+        if labels_val is None and (live.rows.given is not None and live.rows.labels_val is not None):
+            options = replace(options, refresh="full")  # folds stand in for the trusted rows
+        with single_threaded_blas(), progress.stage("encoding"):
+            spaces = None
+            if labels_val is not None:
+                wanted = wants_columns(live.plan, self.encoder_)
+                spaces = self.encoder_.spaces(X_val, columns=wanted, name="X_val")
+        given = rows.given
+        if given is not None:
+            features = None
+            if given.features is not None and spaces is not None:
+                features = features_of(plain(X_val), spaces, is_mixed=self.encoder_.is_mixed)
+            given = replace(given, X_val=plain(X_val), features_val=features, labels_val=labels_val)
+        rows = replace(
+            rows,
+            X_val=None if spaces is None else spaces.vote,
+            columns_val=None if spaces is None else spaces.columns,
+            labels_val=labels_val,
+            given=given,
+            others={
+                name: (space, None if spaces is None else spaces.others[name])
+                for name, (space, _) in rows.others.items()
+            },
+        )
+        threads = Threads(self.n_jobs)
+        with single_threaded_blas():
+            lists = {name: kept.with_validation(rows, threads) for name, kept in live.lists.items()}
+        return self._follow(
+            replace(live, rows=rows, lists=lists), np.arange(live.n_rows), None, options, self.result_.ids,
+            np.asarray(self.result_.labels), progress, begin, kind="validation",
+        )  # fmt: skip
+
+    def refresh(self) -> Self:
+        """Value all rows anew on the tree as it is, by the encoder as it is: games, weights, every chain."""
+        begin, live = time.monotonic(), self._followed()
+        options = _Options.checked(self, "full", 0.0, 0, TOLERANCE, False)
+        return self._follow(
+            live, np.arange(live.n_rows), None, options, self.result_.ids, np.asarray(self.result_.labels),
+            Progress(self.verbose > 0), begin, kind="refresh",
+        )  # fmt: skip
+
+    def history(self) -> pd.DataFrame:
+        """One line an update since the fit: what came and went, how the tree changed, how sure values were."""
+        self._followed()
+        return history_frame(self.history_)
+
+    def _followed(self) -> Live:
+        if not hasattr(self, "_live"):
+            raise NotFittedError("This HCDV is not fitted yet: call fit, or partial_fit with rows, first.")
+        return self._live
+
+    def _follow(
+        self,
+        before: Live,
+        kept: NDArray[np.int64],
+        new: NewRows | None,
+        options: _Options,
+        ids: NDArray[Any],
+        labels: NDArray[Any],
+        progress: Progress,
+        begin: float,
+        *,
+        kind: str,
+    ) -> Self:
+        """One update: the tree, then the values; everything is set at the end."""
+        number = before.n_updates + 1
+        every = options.rebalance_every
+        rebalance = bool(every and number % every == 0)
+        threads = Threads(self.n_jobs)
+        with single_threaded_blas():
+            with progress.stage("placing the rows"):
+                live, changes = before.after(
+                    kept, new, self._bounds(), tau=options.tau, exact=options.exact, rebalance=rebalance
+                )
+            if options.refresh == "full" or before.chains is None:
+                live, result, games, renewal = self._valued_anew(live, ids, labels, threads, progress)
+            else:
+                live, result, games, renewal = self._renewed(
+                    before, live, kept, options, ids, labels, threads, progress
+                )
+        update = _record(
+            live, result, renewal, changes, kind, options.refresh, before.n_rows - len(kept), rebalance,
+            time.monotonic() - begin,
+        )  # fmt: skip
+        self._live = live
+        self.update_ = update
+        self.history_ = [*self.history_, update]
+        assert result.hierarchy is not None
+        return self._set(result, result.hierarchy, games, progress.seconds)
+
+    def _valued_anew(
+        self, live: Live, ids: NDArray[Any], labels: NDArray[Any], threads: Threads, progress: Progress
+    ) -> tuple[Live, ValuationResult, dict[str, Game], Renewal]:
+        """As a fit does it, on the tree and in the spaces that there are."""
+        live = live.in_tree_order()
+        tree = live.in_data()
+        played = self._play(
+            live.rows, live.plan, tree, ids, labels, live.seed, threads, progress,
+            keep=True, checkpointed=False,
+        )  # fmt: skip
+        n_pairs = (played.result.n_permutations + 1) // 2
+        nothing = np.zeros(tree.n_nodes)
+        renewal = Renewal(n_pairs, n_pairs, 0.0, np.zeros(tree.n_points), nothing, nothing)
+        live = replace(
+            live, settled=played.settled, weights=played.weights, chains=played.chains, lists=played.lists
+        )
+        return live, played.result, dict(played.games), renewal
+
+    def _renewed(
+        self,
+        before: Live,
+        live: Live,
+        kept: NDArray[np.int64],
+        options: _Options,
+        ids: NDArray[Any],
+        labels: NDArray[Any],
+        threads: Threads,
+        progress: Progress,
+    ) -> tuple[Live, ValuationResult, dict[str, Game], Renewal]:
+        """Some chains walked again, the others corrected."""
+        assert before.chains is not None
+        with progress.stage("preparing the games"):
+            lists = live.lists_after(kept, before, threads)
+            ready = {name: made.game(live.rows) for name, made in lists.items()}
+            games = self._on_device(self._games(live.rows, live.settled, live.seed, threads, ready))
+            release_freed_memory()
+        with progress.stage("walking the chains"):
+            affected = live.touched_leaves(kept, before) if options.refresh == "affected" else None
+            stops = np.arange(live.n_rows + 1)
+            chains, renewal = renewed(
+                before.chains,
+                kept,
+                live.tree,
+                partial(observe_pair, games, live.tree, stops, live.seed),
+                v_empty=np.array([game.v_empty for game in games.values()]),
+                weights=np.array([live.weights[name] for name in games]),
+                tolerance=np.inf if options.refresh == "affected" else options.tolerance,
+                affected=affected,
+                threads=threads,
+            )
+            tree = live.in_data()
+            result = chain_result(
+                chains.moments(live.tree), "update", games, live.weights, live.tree, tree, None,
+                live.position, ids=ids, labels=labels,
+            )  # fmt: skip
+        return replace(live, chains=chains, lists=lists), result, games, renewal
+
+    def _bounds(self) -> Bounds:
+        branching: Sequence[int] = [self.branching] if np.ndim(self.branching) == 0 else self.branching
+        return Bounds(self.leaf_size, self.capacity_slack, [int(width) for width in branching])
+
+
+@dataclass(frozen=True)
+class _Options:
+    """How an update is to be done, checked."""
+
+    refresh: str
+    tau: float
+    rebalance_every: int
+    tolerance: float
+    exact: bool
+
+    @classmethod
+    def checked(
+        cls, model: Updating, refresh: str, tau: float, rebalance_every: int, tolerance: float, exact: bool
+    ) -> _Options:
+        check_choice(refresh, "refresh", REFRESHES)
+        walks_points = model.allocation == "winter" and not isinstance(model._live.settled.resolution, int)
+        if refresh != "full" and not walks_points:
+            raise ValueError(
+                f"refresh={refresh!r} walks single chains again, which takes allocation='winter' and a utility "
+                "that is asked at every row; pass refresh='full'."
+            )
+        return cls(
+            refresh,
+            check_number(tau, "tau", 0.0, 2.0),
+            check_int(rebalance_every, "rebalance_every", 0),
+            check_number(tolerance, "tolerance", 0.0, np.inf),
+            bool(exact),
+        )
+
+
+def _checked_groups(groups: ArrayLike | None, live: Live, n: int) -> NDArray[Any] | None:
+    """Groups of new rows, of as many levels as the fit's."""
+    if groups is None and live.groups is None:
+        return None
+    if groups is None:
+        raise ValueError("groups are missing: the model was fitted with groups, so new rows need theirs.")
+    if live.groups is None:
+        raise ValueError("groups were given, but the model was fitted without.")
+    columns = group_columns(groups, n)
+    if columns.shape[1] != live.groups.shape[1]:
+        raise ValueError(
+            f"groups must have {live.groups.shape[1]} levels, as in the fit, got {columns.shape[1]}."
+        )
+    return columns
+
+
+def _members(live: Live, groups: Any) -> NDArray[np.int64]:
+    """Slots of the rows of some groups."""
+    if live.groups is None:
+        raise ValueError("groups: the model was fitted without groups, so forget rows by their ids.")
+    wanted = groups if isinstance(groups, (list, set, np.ndarray, pd.Series)) else [groups]
+    found = []
+    for group in wanted:
+        path = group if isinstance(group, tuple) else (group,)
+        if len(path) > live.groups.shape[1]:
+            raise ValueError(f"groups: {group!r} has more levels than the groups of the fit.")
+        mine = np.ones(live.n_rows, bool)
+        for level, label in enumerate(path):
+            mine &= live.groups[:, level] == label
+        if not mine.any():
+            raise ValueError(f"groups: no row is of group {group!r}.")
+        found.append(np.flatnonzero(mine))
+    return np.unique(np.concatenate(found)) if found else np.empty(0, np.int64)
+
+
+def _record(
+    live: Live,
+    result: ValuationResult,
+    renewal: Renewal,
+    changes: Changes,
+    kind: str,
+    refresh: str,
+    n_forgotten: int,
+    rebalanced: bool,
+    seconds: float,
+) -> Update:
+    tree = result.hierarchy
+    assert tree is not None and result.node_values is not None
+    by_slot = result.values[live.position]
+    by_batch = np.bincount(live.batch, by_slot)
+    by_group = {}
+    if live.groups is not None:
+        codes, labels = pd.factorize(live.groups[:, 0])
+        by_group = dict(zip(labels.tolist(), np.bincount(codes, by_slot).tolist(), strict=True))
+    return Update(
+        number=live.n_updates,
+        kind=kind,
+        refresh=refresh,
+        n_new=int((live.batch == live.n_updates).sum()),
+        n_forgotten=n_forgotten,
+        n_rows=live.n_rows,
+        n_pairs=renewal.n_pairs,
+        n_all_pairs=renewal.n_all,
+        error=renewal.error,
+        rebalanced=rebalanced,
+        born=tuple(changes.born),
+        split=tuple(changes.split),
+        dissolved=tuple(changes.dissolved),
+        seconds=seconds,
+        v_full=result.v_full,
+        by_batch={int(k): float(by_batch[k]) for k in np.unique(live.batch)},
+        by_group=by_group,
+        leaf_key=tree.node_key[tree.leaves],
+        leaf_value=result.node_values[tree.leaves],
+        node_error=renewal.node_error,
+        node_moved=renewal.moved,
+    )
