@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 END = "--- end of block ---"
-NUMBER = re.compile(r"-?\d[\d,]*\.?\d*(?:e-?\d+)?%?")
+NUMBER = re.compile(r"-?\d[\d,]*\.?\d*(?:e[+-]?\d+)?%?")
 
 
 def test_readme_example_prints_what_the_readme_says():

@@ -11,8 +11,8 @@ def evidence_chain(
     noise: float,
     leverage: bool,
     base: float,
-    covariance: NDArray[float64],
-    coefficients: NDArray[float64],
-    scratch: NDArray[float64],
+    posterior: NDArray[float64],
+    rows: NDArray[float64],
+    products: NDArray[float64],
     values: NDArray[float64],
 ) -> None: ...

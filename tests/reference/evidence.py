@@ -1,4 +1,4 @@
-"""Log marginal likelihood of Bayesian ridge regression, from the covariance of the targets."""
+"""Log marginal likelihood of Bayesian ridge regression: from the covariance of the targets, and row by row."""
 
 import numpy as np
 
@@ -24,3 +24,23 @@ def evidence_chain(X, labels, n_classes, noise, leverage, order, stops):
             for stop in stops
         ]
     )
+
+
+def rank_one_chain(X, labels, noise, leverage, order, stops, covariance, coefficients):
+    """Values at the stops, covariance and coefficients at the end: an update a row, whatever the prior."""
+    covariance, coefficients = covariance.copy(), coefficients.copy()
+    rows = np.column_stack([X, np.ones(len(X))]).astype(np.float64)
+    n_classes = len(coefficients)
+    targets = np.eye(n_classes) - 1 / n_classes
+    values = np.zeros(len(order) + 1)
+    for t, i in enumerate(order):
+        x = rows[i]
+        u = covariance @ x
+        spread = 1 + u @ x
+        error = targets[labels[i]] - coefficients @ x
+        values[t + 1] = values[t] - error @ error / (2 * noise * spread)
+        if leverage:
+            values[t + 1] -= n_classes / 2 * np.log(spread)
+        coefficients += np.outer(error / spread, u)
+        covariance -= np.outer(u / spread, u)
+    return values[stops], covariance, coefficients
