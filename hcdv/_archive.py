@@ -13,7 +13,7 @@ import os
 import re
 import zipfile
 from collections.abc import Mapping
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +51,20 @@ def write_archive(
     ValueError
         If a name is not plain, or ``kind`` or ``version`` is missing.
     """
+    members = _members(arrays, meta)
+    with written_aside(path) as aside:
+        _write(aside, members)
+
+
+def archive_bytes(arrays: Mapping[str, NDArray[Any]], meta: Mapping[str, Any]) -> bytes:
+    """The same as bytes in memory."""
+    buffer = io.BytesIO()
+    _write(buffer, _members(arrays, meta))
+    return buffer.getvalue()
+
+
+def _members(arrays: Mapping[str, NDArray[Any]], meta: Mapping[str, Any]) -> dict[str, bytes]:
+    """Names and contents of the files in an archive."""
     if not isinstance(meta.get("kind"), str) or not isinstance(meta.get("version"), int):
         raise ValueError("meta must hold 'kind' (a string) and 'version' (an integer).")
     taken = [key for key in _RESERVED if key in meta]
@@ -66,8 +80,12 @@ def write_archive(
         text = json.dumps(header, indent=1, sort_keys=True, allow_nan=False)
     except (TypeError, ValueError) as error:
         raise TypeError(f"meta must hold what JSON can hold: {error}.") from None
-    with written_aside(path) as aside, zipfile.ZipFile(aside, "w", zipfile.ZIP_STORED) as archive:
-        for name, data in {_META: text.encode(), **members}.items():
+    return {_META: text.encode(), **members}
+
+
+def _write(target: Any, members: Mapping[str, bytes]) -> None:
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
+        for name, data in members.items():
             # A fixed date: equal content gives equal files.
             archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), data)
 
@@ -103,8 +121,24 @@ def read_archive(
     """
     where = os.fspath(path)
     try:
-        with open(path, "rb") as file, zipfile.ZipFile(file) as archive:
-            size = os.fstat(file.fileno()).st_size
+        with open(path, "rb") as file:
+            return _read(file, os.fstat(file.fileno()).st_size, where, kind, version)
+    except IsADirectoryError:
+        raise ValueError(f"{where} is a folder, not a saved HCDV file.") from None
+
+
+def archive_from_bytes(
+    data: bytes, where: str, kind: str, version: int
+) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """Read what `archive_bytes` made; ``where`` is how errors call it."""
+    return _read(io.BytesIO(data), len(data), where, kind, version)
+
+
+def _read(
+    file: IO[bytes], size: int, where: str, kind: str, version: int
+) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    try:
+        with zipfile.ZipFile(file) as archive:
             infos = _checked_members(archive, size, where)
             meta = _checked_meta(archive.read(infos.pop(_META)), where, kind, version)
             digests = meta.pop("sha256")
@@ -116,8 +150,6 @@ def read_archive(
                 if hashlib.sha256(data).hexdigest() != digests[name]:
                     raise ValueError(f"{where} is damaged: the checksum of {name!r} is wrong.")
                 arrays[name.removesuffix(".npy")] = _array(data, name, where)
-    except IsADirectoryError:
-        raise ValueError(f"{where} is a folder, not a saved HCDV file.") from None
     except (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, NotImplementedError, RuntimeError):
         raise ValueError(f"{where} is not a saved HCDV file, or it is cut short.") from None
     return arrays, meta

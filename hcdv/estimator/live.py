@@ -227,6 +227,32 @@ class Live:
         )
         return after, changes
 
+    def with_validation(self, trusted: NewRows | None, threads: Threads) -> Live:
+        """The same beside other validation rows, or none."""
+        spaces = None if trusted is None else trusted.spaces
+        labels = None if trusted is None else trusted.labels
+        given = self.rows.given
+        if given is not None:
+            given = replace(
+                given,
+                X_val=None if trusted is None else trusted.X,
+                features_val=None if trusted is None else trusted.features,
+                labels_val=labels,
+            )
+        rows = replace(
+            self.rows,
+            X_val=None if spaces is None else spaces.vote,
+            columns_val=None if spaces is None else spaces.columns,
+            labels_val=labels,
+            given=given,
+            others={
+                name: (space, None if spaces is None else spaces.others[name])
+                for name, (space, _) in self.rows.others.items()
+            },
+        )
+        lists = {name: kept.with_validation(rows, threads) for name, kept in self.lists.items()}
+        return replace(self, rows=rows, lists=lists)
+
     def lists_after(self, kept: Indices, before: Live, threads: Threads) -> dict[str, KernelLists]:
         """What kernel games are made of now, from what they were made of ``before``."""
         return {

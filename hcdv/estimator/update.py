@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -47,11 +47,11 @@ class Update:
         Sum of the values of the rows that came with each update; 0 is the fit.
     by_group : dict of label to float
         The same by the coarsest known group; empty without groups.
-    leaf_key, leaf_value : int64 [L], float64 [L]
-        Leaves now, and the sums of their rows' values.
+    tracked_key, tracked_value : int64 [L], float64 [L]
+        Leaves now (of large trees, the nodes of an upper level), and the sums of their rows' values.
     node_error, node_moved : float64 [m]
         By node of ``hierarchy_``: standard error of its value beside a walk of all pairs, and by how much the
-        rows that were there before have moved together.
+        rows that were there before have moved together.  Empty in ``history_``.
     """
 
     number: int
@@ -71,8 +71,8 @@ class Update:
     v_full: float
     by_batch: dict[int, float]
     by_group: dict[Any, float]
-    leaf_key: NDArray[np.int64] = field(repr=False)
-    leaf_value: NDArray[np.float64] = field(repr=False)
+    tracked_key: NDArray[np.int64] = field(repr=False)
+    tracked_value: NDArray[np.float64] = field(repr=False)
     node_error: NDArray[np.float64] = field(repr=False)
     node_moved: NDArray[np.float64] = field(repr=False)
 
@@ -80,6 +80,11 @@ class Update:
     def bound(self) -> float:
         """95% of the values are this close to those by all pairs, in units of their standard deviation."""
         return NORMAL_95 * self.error
+
+    def without_nodes(self) -> Update:
+        """The same without what it knows of every node."""
+        nothing = np.zeros(0)
+        return replace(self, node_error=nothing, node_moved=nothing)
 
     def summary(self) -> str:
         """One line."""

@@ -19,6 +19,7 @@ from hcdv._memory import release_freed_memory
 from hcdv._progress import Progress
 from hcdv._validation import check_choice, check_int, check_number
 from hcdv.allocation import Renewal, observe_pair, renewed
+from hcdv.encoder import Spaces
 from hcdv.engine import Threads, single_threaded_blas
 from hcdv.estimator.checks import check_validation, count_rows, new_ids, positions_of
 from hcdv.estimator.fitting import Fitting, wants_columns
@@ -27,12 +28,15 @@ from hcdv.estimator.results import chain_result
 from hcdv.estimator.rows import features_of, plain
 from hcdv.estimator.update import REFRESHES, Update, history_frame
 from hcdv.game import Game
+from hcdv.hierarchy import Hierarchy
 from hcdv.partition import Bounds, Changes
 from hcdv.result import ValuationResult
 
 # Error at which an update stops walking chains again, in units of the values' standard deviation: the values'
 # correlation with those by all chains is then about 1 - tolerance^2 / 2.
 TOLERANCE = 0.1
+# Nodes whose values a record of an update keeps.
+MOST_TRACKED = 4096
 
 
 class Updating(Fitting):
@@ -102,25 +106,16 @@ class Updating(Fitting):
         n = count_rows(X, "X")
         if not hasattr(X, "columns"):  # a frame's are found by their names
             validate_data(self, X, reset=False, skip_check_array=True)
-        options = _Options.checked(self, refresh, tau, rebalance_every, tolerance, exact)
+        options = Options.checked(self, refresh, tau, rebalance_every, tolerance, exact)
         labels = encode_known(y, n, self.classes_, "y")
         names = new_ids(ids, X, n, self.result_.ids)
         columns = _checked_groups(groups, live, n)
         progress = Progress(self.verbose > 0)
         with single_threaded_blas(), progress.stage("encoding"):
-            wanted = wants_columns(live.plan, self.encoder_)
-            spaces = self.encoder_.spaces(X, columns=wanted, name="X")
-        given = plain(X)
-        features = None
-        if live.rows.given is not None and live.rows.given.features is not None:
-            features = features_of(given, spaces, is_mixed=self.encoder_.is_mixed)
+            spaces = self._spaces(X, "X")
+        given, features = self._given(X, spaces)
         new = NewRows(given, features, spaces, labels, columns)
-        everyone = np.arange(live.n_rows)
-        ids_now = np.concatenate([self.result_.ids, names])
-        labels_now = np.concatenate([np.asarray(self.result_.labels), self.classes_[labels]])
-        return self._follow(
-            live, everyone, new, options, ids_now, labels_now, progress, begin, kind="add"
-        )
+        return self._apply(Step("add", options, new=new, names=names), progress, begin)
 
     def forget(
         self,
@@ -149,7 +144,7 @@ class Updating(Fitting):
             If a name or a group is not known, or no row would be left; nothing has changed then.
         """
         begin, live = time.monotonic(), self._followed()
-        options = _Options.checked(self, refresh, 0.0, rebalance_every, tolerance, False)
+        options = Options.checked(self, refresh, 0.0, rebalance_every, tolerance, False)
         if (ids is None) == (groups is None):
             raise ValueError("forget takes ids or groups: one of them.")
         gone = np.zeros(live.n_rows, bool)
@@ -159,12 +154,8 @@ class Updating(Fitting):
             gone[live.position[_members(live, groups)]] = True
         if gone.all():
             raise ValueError(f"no row would be left: all {live.n_rows} were to be forgotten.")
-        kept = live.slots_of(np.flatnonzero(~gone))
-        labels = np.asarray(self.result_.labels)[~gone]
-        return self._follow(
-            live, kept, None, options, self.result_.ids[~gone], labels, Progress(self.verbose > 0), begin,
-            kind="forget",
-        )  # fmt: skip
+        step = Step("forget", options, gone=np.flatnonzero(gone))
+        return self._apply(step, Progress(self.verbose > 0), begin)
 
     def update_validation(
         self,
@@ -184,50 +175,25 @@ class Updating(Fitting):
             As in :meth:`partial_fit`.
         """
         begin, live = time.monotonic(), self._followed()
-        options = _Options.checked(self, refresh, 0.0, 0, tolerance, False)
+        options = Options.checked(self, refresh, 0.0, 0, tolerance, False)
         labels_val = check_validation(X_val, y_val, self.classes_)
-        progress = Progress(self.verbose > 0)
-        rows = live.rows
-        if labels_val is None and (live.rows.given is not None and live.rows.labels_val is not None):
+        if labels_val is None and live.rows.given is not None:
             options = replace(options, refresh="full")  # folds stand in for the trusted rows
-        with single_threaded_blas(), progress.stage("encoding"):
-            spaces = None
-            if labels_val is not None:
-                wanted = wants_columns(live.plan, self.encoder_)
-                spaces = self.encoder_.spaces(X_val, columns=wanted, name="X_val")
-        given = rows.given
-        if given is not None:
-            features = None
-            if given.features is not None and spaces is not None:
-                features = features_of(plain(X_val), spaces, is_mixed=self.encoder_.is_mixed)
-            given = replace(given, X_val=plain(X_val), features_val=features, labels_val=labels_val)
-        rows = replace(
-            rows,
-            X_val=None if spaces is None else spaces.vote,
-            columns_val=None if spaces is None else spaces.columns,
-            labels_val=labels_val,
-            given=given,
-            others={
-                name: (space, None if spaces is None else spaces.others[name])
-                for name, (space, _) in rows.others.items()
-            },
-        )
-        threads = Threads(self.n_jobs)
-        with single_threaded_blas():
-            lists = {name: kept.with_validation(rows, threads) for name, kept in live.lists.items()}
-        return self._follow(
-            replace(live, rows=rows, lists=lists), np.arange(live.n_rows), None, options, self.result_.ids,
-            np.asarray(self.result_.labels), progress, begin, kind="validation",
-        )  # fmt: skip
+        progress = Progress(self.verbose > 0)
+        trusted = None
+        if labels_val is not None:
+            with single_threaded_blas(), progress.stage("encoding"):
+                spaces = self._spaces(X_val, "X_val")
+            given, features = self._given(X_val, spaces)
+            trusted = NewRows(given, features, spaces, labels_val, None)
+        return self._apply(Step("validation", options, new=trusted), progress, begin)
 
     def refresh(self) -> Self:
         """Value all rows anew on the tree as it is, by the encoder as it is: games, weights, every chain."""
-        begin, live = time.monotonic(), self._followed()
-        options = _Options.checked(self, "full", 0.0, 0, TOLERANCE, False)
-        return self._follow(
-            live, np.arange(live.n_rows), None, options, self.result_.ids, np.asarray(self.result_.labels),
-            Progress(self.verbose > 0), begin, kind="refresh",
-        )  # fmt: skip
+        begin = time.monotonic()
+        self._followed()
+        options = Options.checked(self, "full", 0.0, 0, TOLERANCE, False)
+        return self._apply(Step("refresh", options), Progress(self.verbose > 0), begin)
 
     def history(self) -> pd.DataFrame:
         """One line an update since the fit: what came and went, how the tree changed, how sure values were."""
@@ -239,24 +205,41 @@ class Updating(Fitting):
             raise NotFittedError("This HCDV is not fitted yet: call fit, or partial_fit with rows, first.")
         return self._live
 
-    def _follow(
-        self,
-        before: Live,
-        kept: NDArray[np.int64],
-        new: NewRows | None,
-        options: _Options,
-        ids: NDArray[Any],
-        labels: NDArray[Any],
-        progress: Progress,
-        begin: float,
-        *,
-        kind: str,
-    ) -> Self:
+    def _spaces(self, X: Any, name: str) -> Spaces:
+        wanted = wants_columns(self._live.plan, self.encoder_)
+        return self.encoder_.spaces(X, columns=wanted, name=name)
+
+    def _given(self, X: Any, spaces: Spaces) -> tuple[Any, Any]:
+        """Rows as given, and as numbers for models in torch, as far as a game asks for them."""
+        given = self._live.rows.given
+        if given is None:
+            return None, None
+        X = plain(X)
+        if given.features is None:
+            return X, None
+        return X, features_of(X, spaces, is_mixed=self.encoder_.is_mixed)
+
+    def _apply(self, step: Step, progress: Progress, begin: float) -> Self:
         """One update: the tree, then the values; everything is set at the end."""
-        number = before.n_updates + 1
-        every = options.rebalance_every
-        rebalance = bool(every and number % every == 0)
+        before, options = self._live, step.options
+        ids, labels = self.result_.ids, np.asarray(self.result_.labels)
+        kept, new = np.arange(before.n_rows), None
         threads = Threads(self.n_jobs)
+        if step.kind == "add":
+            assert step.new is not None and step.names is not None
+            new = step.new
+            ids = np.concatenate([ids, step.names])
+            labels = np.concatenate([labels, self.classes_[new.labels]])
+        elif step.kind == "forget":
+            assert step.gone is not None
+            stays = np.ones(before.n_rows, bool)
+            stays[step.gone] = False
+            kept, ids, labels = before.slots_of(np.flatnonzero(stays)), ids[stays], labels[stays]
+        elif step.kind == "validation":
+            with single_threaded_blas():
+                before = before.with_validation(step.new, threads)
+        number = before.n_updates + 1
+        rebalance = options.rebalance_every > 0 and number % options.rebalance_every == 0
         with single_threaded_blas():
             with progress.stage("placing the rows"):
                 live, changes = before.after(
@@ -269,12 +252,12 @@ class Updating(Fitting):
                     before, live, kept, options, ids, labels, threads, progress
                 )
         update = _record(
-            live, result, renewal, changes, kind, options.refresh, before.n_rows - len(kept), rebalance,
+            live, result, renewal, changes, step.kind, options.refresh, before.n_rows - len(kept), rebalance,
             time.monotonic() - begin,
         )  # fmt: skip
         self._live = live
         self.update_ = update
-        self.history_ = [*self.history_, update]
+        self.history_ = [*self.history_, update.without_nodes()]
         assert result.hierarchy is not None
         return self._set(result, result.hierarchy, games, progress.seconds)
 
@@ -301,7 +284,7 @@ class Updating(Fitting):
         before: Live,
         live: Live,
         kept: NDArray[np.int64],
-        options: _Options,
+        options: Options,
         ids: NDArray[Any],
         labels: NDArray[Any],
         threads: Threads,
@@ -312,7 +295,10 @@ class Updating(Fitting):
         with progress.stage("preparing the games"):
             lists = live.lists_after(kept, before, threads)
             ready = {name: made.game(live.rows) for name, made in lists.items()}
-            games = self._on_device(self._games(live.rows, live.settled, live.seed, threads, ready))
+            games = self._games(live.rows, live.settled, live.seed, threads, ready)
+            # They cost no chain, and follow the data as those of a fit do.
+            weights = self._weights(live.settled, games, live.rows)
+            games = self._on_device(games)
             release_freed_memory()
         with progress.stage("walking the chains"):
             affected = live.touched_leaves(kept, before) if options.refresh == "affected" else None
@@ -323,17 +309,17 @@ class Updating(Fitting):
                 live.tree,
                 partial(observe_pair, games, live.tree, stops, live.seed),
                 v_empty=np.array([game.v_empty for game in games.values()]),
-                weights=np.array([live.weights[name] for name in games]),
+                weights=np.array([weights[name] for name in games]),
                 tolerance=np.inf if options.refresh == "affected" else options.tolerance,
                 affected=affected,
                 threads=threads,
             )
             tree = live.in_data()
             result = chain_result(
-                chains.moments(live.tree), "update", games, live.weights, live.tree, tree, None,
+                chains.moments(live.tree), "update", games, weights, live.tree, tree, None,
                 live.position, ids=ids, labels=labels,
             )  # fmt: skip
-        return replace(live, chains=chains, lists=lists), result, games, renewal
+        return replace(live, weights=weights, chains=chains, lists=lists), result, games, renewal
 
     def _bounds(self) -> Bounds:
         branching: Sequence[int] = [self.branching] if np.ndim(self.branching) == 0 else self.branching
@@ -341,8 +327,8 @@ class Updating(Fitting):
 
 
 @dataclass(frozen=True)
-class _Options:
-    """How an update is to be done, checked."""
+class Options:
+    """How an update is to be done; the arguments of :meth:`Updating.partial_fit`."""
 
     refresh: str
     tau: float
@@ -353,7 +339,7 @@ class _Options:
     @classmethod
     def checked(
         cls, model: Updating, refresh: str, tau: float, rebalance_every: int, tolerance: float, exact: bool
-    ) -> _Options:
+    ) -> Options:
         check_choice(refresh, "refresh", REFRESHES)
         walks_points = model.allocation == "winter" and not isinstance(model._live.settled.resolution, int)
         if refresh != "full" and not walks_points:
@@ -368,6 +354,29 @@ class _Options:
             check_number(tolerance, "tolerance", 0.0, np.inf),
             bool(exact),
         )
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """An update as it is asked for, with all that it needs beside the state before it.
+
+    Attributes
+    ----------
+    kind : {"add", "forget", "validation", "refresh"}
+    options : Options
+    new : NewRows or None
+        Rows that come; or the validation rows from now on.
+    names : [b] or None
+        Names of the rows that come.
+    gone : int64 [k] or None
+        Numbers of the rows that leave, ascending.
+    """
+
+    kind: str
+    options: Options
+    new: NewRows | None = None
+    names: NDArray[Any] | None = None
+    gone: NDArray[np.int64] | None = None
 
 
 def _checked_groups(groups: ArrayLike | None, live: Live, n: int) -> NDArray[Any] | None:
@@ -420,6 +429,7 @@ def _record(
     assert tree is not None and result.node_values is not None
     by_slot = result.values[live.position]
     by_batch = np.bincount(live.batch, by_slot)
+    tracked = _tracked_nodes(tree)
     by_group = {}
     if live.groups is not None:
         codes, labels = pd.factorize(live.groups[:, 0])
@@ -442,8 +452,17 @@ def _record(
         v_full=result.v_full,
         by_batch={int(k): float(by_batch[k]) for k in np.unique(live.batch)},
         by_group=by_group,
-        leaf_key=tree.node_key[tree.leaves],
-        leaf_value=result.node_values[tree.leaves],
+        tracked_key=tree.node_key[tracked],
+        tracked_value=result.node_values[tracked],
         node_error=renewal.node_error,
         node_moved=renewal.moved,
     )
+
+
+def _tracked_nodes(tree: Hierarchy) -> NDArray[np.int64]:
+    """The finest nodes whose values a record of an update keeps: all leaves, or those of an upper level."""
+    if len(tree.leaves) <= MOST_TRACKED:
+        return tree.leaves
+    counts = np.diff(tree.level_start)
+    level = int(np.where(counts <= MOST_TRACKED, counts, -1).argmax())
+    return np.arange(*tree.level_start[level : level + 2])
