@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable
 from typing import Any
 
@@ -28,3 +29,9 @@ def fingerprint(facts: Any, arrays: Iterable[NDArray[Any] | None]) -> str:
         digest.update(f"{plain.dtype.str}{plain.shape};".encode())
         digest.update(plain.view(np.uint8).reshape(-1) if plain.size else b"")
     return digest.hexdigest()
+
+
+def file_digest(path: str | os.PathLike[str]) -> str:
+    """SHA-256 of a file's content, in hex."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -30,6 +30,12 @@ _MAX_COUNT = 2**62
 
 def write_result(path: str | PathLike[str], result: ValuationResult) -> None:
     """Write ``result`` to one file, atomically."""
+    arrays, facts = pack_result(result)
+    write_archive(path, arrays, {"kind": "result", "version": FORMAT_VERSION, **facts})
+
+
+def pack_result(result: ValuationResult) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """Arrays and plain facts of a result."""
     arrays: dict[str, NDArray[Any]] = {"values": result.values, "ids": _plain(result.ids)}
     for name in _OPTIONAL:
         array = getattr(result, name)
@@ -46,9 +52,7 @@ def write_result(path: str | PathLike[str], result: ValuationResult) -> None:
             TREE + item.name: getattr(result.hierarchy, item.name)
             for item in fields(result.hierarchy)
         }
-    meta = {
-        "kind": "result",
-        "version": FORMAT_VERSION,
+    facts = {
         # A list: JSON objects have no order, and the parts follow the order of the weights.
         "weights": [[name, float(weight)] for name, weight in result.weights.items()],
         "v_empty": float(result.v_empty),
@@ -62,7 +66,7 @@ def write_result(path: str | PathLike[str], result: ValuationResult) -> None:
         "fidelity": [[name, what] for name, what in result.fidelity.items()],
         "count": 0 if result.point_moments is None else result.point_moments.count,
     }
-    write_archive(path, arrays, meta)
+    return arrays, facts
 
 
 def unpack_result(

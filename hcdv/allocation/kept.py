@@ -157,7 +157,8 @@ def renewed(
     weights : float64 [p]
         Of the games in the sum whose values count.
     tolerance : float
-        Pairs are walked, ``1 / SHARE`` of them at a time, until the error is not above this.
+        A share of ``1 / SHARE`` of the pairs is walked, and then halves of that until the error is not above
+        this.
     affected : bool [m] or None
         Leaves (nodes of ``tree``) that rows entered or left.  Where given, only their rows are valued anew;
         in the others rows keep their differences, and move with their leaf.
@@ -173,7 +174,8 @@ def renewed(
     fresh: dict[int, Floats] = {}
     v_full = chains.v_full
     while True:
-        turn = order[len(fresh) : len(fresh) + at_once].tolist()
+        more = max(1, at_once // 2) if fresh else at_once
+        turn = order[len(fresh) : len(fresh) + more].tolist()
         for pair, (points, _, value) in zip(turn, threads.map(walk, turn), strict=True):
             fresh[pair], v_full = points, value
         step = _Step(chains, kept, tree, fresh, weights, v_full - v_empty, affected)

@@ -6,7 +6,7 @@ import os
 import warnings
 from collections.abc import Mapping
 from dataclasses import fields
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -58,12 +58,18 @@ from hcdv.hierarchy import Hierarchy
 from hcdv.result import ValuationResult
 from hcdv.stopping import stopping_rule
 
+if TYPE_CHECKING:
+    from hcdv.estimator.state import Store
+
 # Behind the name of a checkpoint: where the encoder's training is kept.
 ENCODER_SUFFIX = ".encoder"
 
 
 class Fitting(BaseEstimator):
     """What :class:`hcdv.HCDV` does once: parameters in, encoder, tree, games and values out."""
+
+    # Where the model was last saved or loaded.
+    _store: Store | None = None
 
     def __init__(
         self,
@@ -207,6 +213,7 @@ class Fitting(BaseEstimator):
         self.classes_ = classes
         self.encoder_ = encoder
         self._live = Live.of(rows, tree, plan, seed, group_labels, played)
+        self._store = None  # what is on disk is another model's now
         self.history_: list[Update] = []
         return self._set(played.result, tree, played.games, progress.seconds)
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
+from functools import partial
 from itertools import pairwise
 from typing import Any, Self
 
 from hcdv._random import RandomState
 from hcdv._validation import check_int
 from hcdv.allocation import Literal
-from hcdv.encoder import Contrastive
+from hcdv.encoder import Contrastive, parse_encoder
+from hcdv.estimator.state import load_model, save_model
+from hcdv.estimator.state.recipe import from_facts, is_own
 from hcdv.estimator.updating import Updating
 from hcdv.games import MultiFidelity
 
@@ -118,6 +122,80 @@ class HCDV(Updating):
     >>> bool(is_flipped[suspects].mean() > 0.7)
     True
     """
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the fitted model to a folder: arrays, JSON and safetensors, with checksums; no pickle.
+
+        Where an earlier state of the same model lies, only the updates since are written: an update costs
+        what came with it.  Whatever moment a crash picks, the folder holds the old state or the new one.
+
+        Parameters
+        ----------
+        path : path-like
+            A folder that is not there yet, or where this model was saved or loaded before.
+
+        Raises
+        ------
+        ValueError
+            If something else stands there, another process has changed it since, or the model holds what a
+            file cannot (rows as sparse matrices for a model that is trained on them, names of mixed kinds).
+        """
+        self._followed()
+        self._store = save_model(self, path, self._store)
+
+    @classmethod
+    def load(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        utility: Any = None,
+        encoder: Any = None,
+        network: Any = None,
+        tol: Any = None,
+    ) -> Self:
+        """Read what :meth:`save` wrote; nothing in it is ever executed.
+
+        Parameters
+        ----------
+        path : path-like
+        utility, encoder, tol
+            What was passed to the model, where that was an object of your own: a file does not hold it.
+        network : callable or torch module, optional
+            The ``network`` of a ``Contrastive`` of your own.
+
+        Raises
+        ------
+        ValueError
+            If the folder is damaged, of a newer version, holds something else, or needs what was not passed.
+        """
+        own = {"utility": utility, "encoder": encoder, "tol": tol}
+        embedding = None if encoder is None else parse_encoder(encoder).first
+        model, store = load_model(
+            partial(cls._from_facts, own), path, network=network,
+            embedding=None if isinstance(embedding, str) else embedding,
+        )  # fmt: skip
+        assert isinstance(model, cls)
+        model._store = store
+        return model
+
+    @classmethod
+    def _from_facts(cls, own: Mapping[str, Any], facts: Mapping[str, Any]) -> Self:
+        """A model not yet fitted, from the parameters that a file tells of."""
+        told = facts["parameters"]
+        known = cls().get_params(deep=False)
+        if not isinstance(told, Mapping) or set(told) - set(known):
+            raise ValueError("it tells of parameters that are not known")
+        given = {}
+        for name, fact in told.items():
+            if not is_own(fact):
+                given[name] = from_facts(fact)
+            elif own.get(name) is not None:
+                given[name] = own[name]
+            elif name in own:
+                raise ValueError(f"the model was given {name} as an object of its own: pass {name}= again")
+        model = cls(**given)
+        model._check_parameters()
+        return model
 
     @classmethod
     def paper(

@@ -19,7 +19,7 @@ from hcdv.result import ValuationResult
 def chain_result(
     moments: ChainMoments,
     stopped_by: str,
-    games: Mapping[str, Game],
+    games: Mapping[str, Game | None],
     weights: Mapping[str, float],
     in_order: Hierarchy,
     tree: Hierarchy,
@@ -106,13 +106,13 @@ def literal_result(
     )
 
 
-def _fits(games: Mapping[str, Game]) -> int | None:
+def _fits(games: Mapping[str, Game] | Mapping[str, Game | None]) -> int | None:
     """Models trained by the games that train some; None where none does."""
     trained = [game.n_evaluations for game in games.values() if isinstance(game, RetrainedGame)]
     return sum(trained) if trained else None
 
 
-def _fidelity(games: Mapping[str, Game], resolution: Resolution, n_blocks: int) -> dict[str, str]:
+def _fidelity(games: Mapping[str, Game | None], resolution: Resolution, n_blocks: int) -> dict[str, str]:
     """Which game valued what, in words."""
     words = {}
     for name in games:

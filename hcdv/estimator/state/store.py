@@ -1,0 +1,301 @@
+"""The folder of a model: a snapshot, a journal of the updates since, and a note of which two belong together.
+
+::
+
+    CURRENT              which generation counts, how long its journal is; replaced whole
+    snapshot-3.hcdv      rows, tree, chains and facts (an archive of arrays and JSON, with checksums)
+    encoder-3.safetensors
+    journal-3.log        updates since, appended
+    lock
+
+An update costs what came with it: its rows and labels are appended to the journal, and CURRENT is replaced.
+When playing the journal again would take long, a new snapshot and an empty journal are written beside the old
+ones, and CURRENT is replaced then.  Whatever moment a crash picks, CURRENT names files that are whole.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hcdv._archive import archive_bytes, archive_from_bytes, read_archive, write_archive
+from hcdv._digest import file_digest
+from hcdv._files import written_aside
+from hcdv._journal import EMPTY, append_record, begin_journal, read_records
+from hcdv._locks import locked
+from hcdv.encoder import load_encoder, save_encoder
+from hcdv.estimator.state.pack import Reader, step_arrays, step_facts, step_of
+from hcdv.estimator.state.snapshot import restore, snapshot, widths_of
+
+if TYPE_CHECKING:
+    from hcdv.estimator.updating import Step, Updating
+
+FORMAT_VERSION = 1
+CURRENT = "CURRENT"
+# Seconds that the updates in a journal have taken, beyond which a new snapshot is written instead: they are
+# played again whenever the model is loaded.
+MOST_REPLAY = 5.0
+# A journal larger than its snapshot is no saving.
+MOST_BYTES = 1.0
+# Bytes of CURRENT at most.
+_NOTE_LIMIT = 1 << 16
+
+
+@dataclass
+class Store:
+    """Where a model was last saved or loaded, and what has happened since.
+
+    Attributes
+    ----------
+    path : Path
+    lineage : str
+        Of this model and its earlier and later states; another fit has another one.
+    generation : int
+    committed : int
+        Bytes of the journal.
+    sequence : int
+        Updates in it.
+    replay : float
+        Seconds that these took.
+    pending : list of (Step, float)
+        Updates since, and the seconds they took.
+    """
+
+    path: Path
+    lineage: str
+    generation: int
+    committed: int
+    sequence: int = 0
+    replay: float = 0.0
+    pending: list[tuple[Step, float]] = field(default_factory=list)
+
+    def file(self, kind: str) -> Path:
+        return _file(self.path, kind, self.generation)
+
+
+def save_model(model: Updating, path: str | os.PathLike[str], store: Store | None) -> Store:
+    """Write a fitted model to a folder; where an earlier state of it lies, only what is new.
+
+    Raises
+    ------
+    ValueError
+        If the folder holds something else, or a state that was changed since by somebody else; or the model
+        holds what a file cannot.
+    BlockingIOError
+        If somebody else is writing there.
+    """
+    folder = Path(os.path.realpath(path))
+    known = store is not None and store.path == folder
+    if not known:
+        _check_free(folder, path)
+    folder.mkdir(exist_ok=True)
+    with _writing(folder):
+        if not known:
+            _check_free(folder, path)
+            store = Store(folder, secrets.token_hex(16), 1, EMPTY)
+            _write_generation(model, store)
+            return store
+        assert store is not None
+        _check_current(store)
+        fits = store.replay + sum(seconds for _, seconds in store.pending) <= MOST_REPLAY
+        for step, seconds in list(store.pending):
+            content = archive_bytes(step_arrays(step), _step_meta(store, step, seconds))
+            store.committed = append_record(store.file("journal"), content, store.committed)
+            store.sequence += 1
+            store.replay += seconds
+            store.pending.pop(0)
+            _write_note(store)
+        size = store.file("snapshot").stat().st_size
+        if not fits or store.committed > MOST_BYTES * size:
+            _compact(model, store)
+    return store
+
+
+def load_model(
+    make: Callable[[Mapping[str, Any]], Updating],
+    path: str | os.PathLike[str],
+    *,
+    network: Any = None,
+    embedding: Any = None,
+) -> tuple[Updating, Store]:
+    """Read what :func:`save_model` wrote: the snapshot, and the updates since played again.
+
+    Parameters
+    ----------
+    make : callable
+        From the parameters, as the file tells them, to a model not yet fitted.
+    path : path-like
+    network, embedding
+        As in :func:`hcdv.encoder.load_encoder`.
+    """
+    folder = Path(os.path.realpath(path))
+    where = os.fspath(path)
+    if not folder.is_dir():
+        what = "is a file" if folder.exists() else "does not exist"
+        raise ValueError(f"{where} {what}; a saved model is a folder.")
+    note = _read_note(folder)
+    store = Store(folder, note["lineage"], note["generation"], note["committed"])
+    arrays, meta = read_archive(store.file("snapshot"), "state", FORMAT_VERSION)
+    if meta.get("lineage") != store.lineage or meta.get("generation") != store.generation:
+        raise ValueError(f"{where} is damaged: its snapshot is of another state.")
+    encoder_file = store.file("encoder")
+    if not encoder_file.exists() or meta.get("encoder") != file_digest(encoder_file):
+        raise ValueError(f"{where} is damaged: its encoder is missing, or of another state.")
+    encoder = load_encoder(encoder_file, network=network, embedding=embedding)
+    try:
+        model = make(meta)
+        restore(model, encoder, Reader(arrays), meta)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{where} cannot be loaded: {str(error).rstrip('.')}.") from None
+    except (LookupError, AttributeError, ArithmeticError) as error:
+        raise ValueError(f"{where} is damaged: {type(error).__name__} at {error}.") from None
+    _replay(model, store, where)
+    return model, store
+
+
+def _replay(model: Updating, store: Store, where: str) -> None:
+    for content, size in read_records(store.file("journal"), store.committed):
+        name = f"the update at byte {size - len(content)} of {where}"
+        arrays, meta = archive_from_bytes(content, name, "update", FORMAT_VERSION)
+        if (meta.get("lineage"), meta.get("generation"), meta.get("sequence")) != (
+            store.lineage, store.generation, store.sequence,
+        ):  # fmt: skip
+            raise ValueError(f"{where} is damaged: its journal is of another state.")
+        try:
+            live = model._live
+            step = step_of(Reader(arrays), meta, widths_of(live.rows), live.n_rows, len(model.classes_))
+            model.play(step)
+        except (TypeError, ValueError, LookupError) as error:
+            raise ValueError(f"{name} cannot be played again: {str(error).rstrip('.')}.") from None
+        store.committed, store.sequence = size, store.sequence + 1
+        store.replay += float(meta.get("seconds", 0.0))
+
+
+def _step_meta(store: Store, step: Step, seconds: float) -> dict[str, Any]:
+    return {
+        "kind": "update",
+        "version": FORMAT_VERSION,
+        "lineage": store.lineage,
+        "generation": store.generation,
+        "sequence": store.sequence,
+        "seconds": seconds,
+        **step_facts(step),
+    }
+
+
+def _write_generation(model: Updating, store: Store) -> None:
+    """Snapshot, encoder and empty journal of a new generation, and then the note that they count."""
+    save_encoder(model.encoder_, store.file("encoder"))
+    arrays, facts = snapshot(model)
+    meta = {
+        "kind": "state",
+        "version": FORMAT_VERSION,
+        "lineage": store.lineage,
+        "generation": store.generation,
+        "encoder": file_digest(store.file("encoder")),
+        **facts,
+    }
+    write_archive(store.file("snapshot"), arrays, meta)
+    begin_journal(store.file("journal"))
+    _write_note(store)
+
+
+def _compact(model: Updating, store: Store) -> None:
+    """A new generation in the place of this one, and of what crashes may have left."""
+    new = Store(store.path, store.lineage, store.generation + 1, EMPTY)
+    _write_generation(model, new)
+    store.generation, store.committed, store.sequence, store.replay = new.generation, EMPTY, 0, 0.0
+    current = {store.file(kind).name for kind in _SUFFIX}
+    for file in store.path.iterdir():
+        if file.name not in current and _FILE.fullmatch(file.name):
+            file.unlink(missing_ok=True)
+
+
+_SUFFIX = {"snapshot": ".hcdv", "encoder": ".safetensors", "journal": ".log"}
+# Files of any generation, and those half written aside.
+_FILE = re.compile(r"\.?(snapshot|encoder|journal)-\d+\.(hcdv|safetensors|log)(\..*\.part)?|\.CURRENT\..*\.part")
+
+
+def _file(folder: Path, kind: str, generation: int) -> Path:
+    return folder / f"{kind}-{generation}{_SUFFIX[kind]}"
+
+
+def _write_note(store: Store) -> None:
+    note = {
+        "format": "hcdv-state",
+        "version": FORMAT_VERSION,
+        "lineage": store.lineage,
+        "generation": store.generation,
+        "committed": store.committed,
+    }
+    with written_aside(store.path / CURRENT) as aside:
+        aside.write_text(json.dumps(note, indent=1) + "\n")
+
+
+def _read_note(folder: Path) -> dict[str, Any]:
+    place = folder / CURRENT
+    if not place.is_file():
+        raise ValueError(f"{folder} holds no saved model: it has no file {CURRENT}.")
+    if place.stat().st_size > _NOTE_LIMIT:
+        raise ValueError(f"{place} is damaged: it is too large.")
+    try:
+        note = json.loads(place.read_bytes())
+    except (ValueError, RecursionError):
+        raise ValueError(f"{place} is damaged: it cannot be read.") from None
+    if not isinstance(note, dict) or note.get("format") != "hcdv-state":
+        raise ValueError(f"{folder} holds no saved model.")
+    version = note.get("version")
+    if type(version) is not int or version < 1:
+        raise ValueError(f"{place} is damaged: its version is {version!r}.")
+    if version > FORMAT_VERSION:
+        raise ValueError(
+            f"{folder} has version {version}, and this HCDV reads up to {FORMAT_VERSION}; upgrade hcdv."
+        )
+    numbers = [note.get("generation"), note.get("committed")]
+    if any(type(item) is not int or not 1 <= item < 2**62 for item in numbers):
+        raise ValueError(f"{place} is damaged: it names no generation.")
+    if not isinstance(note.get("lineage"), str):
+        raise ValueError(f"{place} is damaged: it names no lineage.")
+    return note
+
+
+def _check_free(folder: Path, path: str | os.PathLike[str]) -> None:
+    if not folder.exists():
+        if not folder.parent.is_dir():
+            raise ValueError(f"{os.fspath(path)} cannot be made: there is no folder {folder.parent}.")
+        return
+    if not folder.is_dir():
+        raise ValueError(f"{os.fspath(path)} is a file; a model is saved to a folder.")
+    if (folder / CURRENT).exists():
+        raise ValueError(
+            f"{os.fspath(path)} holds the state of another model (or of this one before it was fitted anew); "
+            "remove it, or name another folder."
+        )
+    if strangers := sorted(item.name for item in folder.iterdir() if not _is_ours(item.name)):
+        raise ValueError(f"{os.fspath(path)} is not empty ({strangers[0]!r}); name another folder.")
+
+
+def _is_ours(name: str) -> bool:
+    """Whether a file may be what a first save left that did not come to its end."""
+    return name == "lock" or _FILE.fullmatch(name) is not None
+
+
+def _check_current(store: Store) -> None:
+    note = _read_note(store.path)
+    if (note["lineage"], note["generation"], note["committed"]) != (
+        store.lineage, store.generation, store.committed,
+    ):  # fmt: skip
+        raise ValueError(
+            f"{store.path} was changed by somebody else since, so these updates do not go with it; load it "
+            "again."
+        )
+
+
+def _writing(folder: Path) -> Any:
+    return locked(folder / "lock", f"{folder} is being written by another process; try again later.")
