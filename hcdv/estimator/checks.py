@@ -126,3 +126,9 @@ def positions_of(ids: ArrayLike, known: NDArray[Any]) -> NDArray[np.int64]:
 def _is_numbering(index: Any) -> bool:
     """Whether a frame's index only counts its rows."""
     return type(index).__name__ == "RangeIndex" and index.start == 0 and index.step == 1
+
+
+def check_text(value: Any, name: str) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be a text, got {type(value).__name__}.")
+    return value

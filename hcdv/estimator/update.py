@@ -27,6 +27,8 @@ class Update:
         1, 2, ... since the fit; the batch that came with it bears it, too.
     kind : {"add", "forget", "validation", "refresh"}
     refresh : {"affected", "drift", "full"}
+    note : str
+        What the caller noted: a batch's name or digest, say.
     n_new, n_forgotten, n_rows : int
         Rows that came, left, and are there now.
     n_pairs, n_all_pairs : int
@@ -57,6 +59,7 @@ class Update:
     number: int
     kind: str
     refresh: str
+    note: str
     n_new: int
     n_forgotten: int
     n_rows: int
@@ -106,8 +109,8 @@ def history_frame(history: list[Update]) -> pd.DataFrame:
     import pandas as pd
 
     names = (
-        "number", "kind", "refresh", "n_new", "n_forgotten", "n_rows", "n_pairs", "error", "bound",
-        "rebalanced", "seconds", "v_full",
+        "number", "kind", "refresh", "note", "n_new", "n_forgotten", "n_rows", "n_pairs", "error",
+        "bound", "rebalanced", "seconds", "v_full",
     )  # fmt: skip
     rows = [
         {name: getattr(update, name) for name in names}

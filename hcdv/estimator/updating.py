@@ -21,7 +21,7 @@ from hcdv._validation import check_choice, check_int, check_number
 from hcdv.allocation import Renewal, observe_pair, renewed
 from hcdv.encoder import Spaces
 from hcdv.engine import Threads, single_threaded_blas
-from hcdv.estimator.checks import check_validation, count_rows, new_ids, positions_of
+from hcdv.estimator.checks import check_text, check_validation, count_rows, new_ids, positions_of
 from hcdv.estimator.fitting import Fitting, wants_columns
 from hcdv.estimator.live import Live, NewRows, group_columns
 from hcdv.estimator.results import chain_result
@@ -58,6 +58,7 @@ class Updating(Fitting):
         rebalance_every: int = 3,
         tolerance: float = TOLERANCE,
         exact: bool = False,
+        note: str = "",
     ) -> Self:
         """Take in rows that have come; a model not yet fitted is fitted on them.
 
@@ -89,6 +90,8 @@ class Updating(Fitting):
             Error that ``"drift"`` leaves, in units of the values' standard deviation.
         exact : bool
             Compare new rows with every leaf instead of descending through the tree.
+        note : str
+            Kept with the update, in memory and on disk: the name or the digest of the batch, say.
 
         Returns
         -------
@@ -116,7 +119,8 @@ class Updating(Fitting):
             spaces = self._spaces(X, "X")
         given, features = self._given(X, spaces)
         new = NewRows(given, features, spaces, labels, columns)
-        return self._apply(Step("add", options, new=new, names=names), progress, begin)
+        step = Step("add", options, new=new, names=names, note=check_text(note, "note"))
+        return self._apply(step, progress, begin)
 
     def forget(
         self,
@@ -261,7 +265,7 @@ class Updating(Fitting):
                     before, live, kept, options, ids, labels, threads, progress
                 )
         update = _record(
-            live, result, renewal, changes, step.kind, options.refresh, before.n_rows - len(kept), rebalance,
+            live, result, renewal, changes, step, before.n_rows - len(kept), rebalance,
             time.monotonic() - begin,
         )  # fmt: skip
         self._live = live
@@ -381,6 +385,7 @@ class Step:
         Names of the rows that come.
     gone : int64 [k] or None
         Numbers of the rows that leave, ascending.
+    note : str
     """
 
     kind: str
@@ -388,6 +393,7 @@ class Step:
     new: NewRows | None = None
     names: NDArray[Any] | None = None
     gone: NDArray[np.int64] | None = None
+    note: str = ""
 
 
 def _checked_groups(groups: ArrayLike | None, live: Live, n: int) -> NDArray[Any] | None:
@@ -430,8 +436,7 @@ def _record(
     result: ValuationResult,
     renewal: Renewal,
     changes: Changes,
-    kind: str,
-    refresh: str,
+    step: Step,
     n_forgotten: int,
     rebalanced: bool,
     seconds: float,
@@ -447,8 +452,9 @@ def _record(
         by_group = dict(zip(labels.tolist(), np.bincount(codes, by_slot).tolist(), strict=True))
     return Update(
         number=live.n_updates,
-        kind=kind,
-        refresh=refresh,
+        kind=step.kind,
+        refresh=step.options.refresh,
+        note=step.note,
         n_new=int((live.batch == live.n_updates).sum()),
         n_forgotten=n_forgotten,
         n_rows=live.n_rows,

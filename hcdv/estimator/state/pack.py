@@ -281,7 +281,7 @@ def step_facts(step: Step) -> dict[str, Any]:
     options = asdict(step.options)
     if not np.isfinite(step.options.tolerance):
         options["tolerance"] = None
-    return {"step": step.kind, "options": options}
+    return {"step": step.kind, "options": options, "note": step.note}
 
 
 def step_of(
@@ -310,7 +310,7 @@ def step_of(
         gone = reader.within("gone", np.int64, 0, n_rows - 1, None)
     if kind == "add" and new is None:
         raise ValueError("it adds rows that are not there")
-    return Step(kind, asked, new, names, gone)
+    return Step(kind, asked, new, names, gone, str(facts.get("note", "")))
 
 
 def _tolerance(value: Any) -> float:
@@ -329,8 +329,8 @@ def history_arrays(history: list[Update]) -> Arrays:
 
 
 _SCALARS = (
-    "number", "kind", "refresh", "n_new", "n_forgotten", "n_rows", "n_pairs", "n_all_pairs", "error",
-    "rebalanced", "seconds", "v_full",
+    "number", "kind", "refresh", "note", "n_new", "n_forgotten", "n_rows", "n_pairs", "n_all_pairs",
+    "error", "rebalanced", "seconds", "v_full",
 )  # fmt: skip
 _KEYS = ("born", "split", "dissolved")
 

@@ -219,7 +219,9 @@ def _compact(model: Updating, store: Store) -> None:
 
 _SUFFIX = {"snapshot": ".hcdv", "encoder": ".safetensors", "journal": ".log"}
 # Files of any generation, and those half written aside.
-_FILE = re.compile(r"\.?(snapshot|encoder|journal)-\d+\.(hcdv|safetensors|log)(\..*\.part)?|\.CURRENT\..*\.part")
+_FILE = re.compile(
+    r"\.?(snapshot|encoder|journal)-\d+\.(hcdv|safetensors|log)(\..*\.part)?|\.CURRENT\..*\.part"
+)
 
 
 def _file(folder: Path, kind: str, generation: int) -> Path:
