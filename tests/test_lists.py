@@ -16,7 +16,7 @@ def rows(rng, n, d=5, dtype=np.float32):
 
 def anew(X, voters, q):
     affinity = kernel_affinity(X, voters, n_neighbors=q, bandwidth_neighbor=min(10, q), threads=THREADS)
-    return VoterLists.of(affinity, X, X if voters is None else voters, q), affinity
+    return VoterLists.of(affinity, X, X if voters is None else voters, q, THREADS), affinity
 
 
 def no_levels():

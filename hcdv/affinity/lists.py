@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from hcdv.affinity.kernel import BANDWIDTH_FLOOR
 from hcdv.affinity.neighbours import CHUNK, EXACT_PAIRS, Blocks, build_beam
@@ -30,7 +31,7 @@ REACH = 3
 # Squared distances by a matrix product in float32 are this exact, in units of |a|^2 + |b|^2.
 PRODUCT_ERROR = 1e-5
 # Pairs measured one by one at a time.
-PAIRS = 1 << 18
+PAIRS = 1 << 16
 # Newcomers merged into a list at a time.
 MERGED = 16
 
@@ -54,19 +55,25 @@ class VoterLists:
     recall: float
 
     @classmethod
-    def of(cls, affinity: Affinity, X: NDArray[Any], voters: NDArray[Any], q: int) -> VoterLists:
+    def of(
+        cls, affinity: Affinity, X: NDArray[Any], voters: NDArray[Any], q: int, threads: Workers
+    ) -> VoterLists:
         """The lists behind an affinity of ``X`` on ``voters`` in which every voter hears at most q rows."""
-        source = np.repeat(
-            np.arange(affinity.n_sources, dtype=np.int32), np.diff(affinity.indptr)
-        )
-        d2 = _measured(X, voters, source, affinity.indices)
-        ranked = np.lexsort((source, d2, affinity.indices))
-        voter = affinity.indices[ranked]
-        rank = np.arange(len(voter)) - np.searchsorted(voter, voter)
+        degrees = np.diff(affinity.indptr)
+        source = np.repeat(np.arange(affinity.n_sources, dtype=np.int32), degrees)
+        d2 = _measured(X, voters, source, affinity.indices, threads)
+        shape = (affinity.n_sources, affinity.n_voters)
+        by_voter = csr_array((d2, affinity.indices, affinity.indptr), shape=shape).tocsc()
+        rank = np.arange(len(d2)) - np.repeat(by_voter.indptr[:-1], np.diff(by_voter.indptr))
+        voter = np.repeat(np.arange(affinity.n_voters), np.diff(by_voter.indptr))
         ids = np.full((affinity.n_voters, q), -1, np.int32)
         distances = np.full((affinity.n_voters, q), np.inf, np.float32)
-        ids[voter, rank], distances[voter, rank] = source[ranked], d2[ranked]
-        return cls(ids, distances, affinity.recall)
+        ids[voter, rank], distances[voter, rank] = by_voter.indices, by_voter.data
+        # Rows stand in rising order: in a tie the lower one stays in front.
+        order = np.argsort(distances, axis=1, kind="stable")
+        return cls(
+            np.take_along_axis(ids, order, 1), np.take_along_axis(distances, order, 1), affinity.recall
+        )
 
     def bandwidth(self, neighbour: int) -> NDArray[np.float64]:
         """Distance to the n-th row of each list, or to the last there is; at least the floor."""
@@ -228,7 +235,7 @@ class _Search:
                 near = np.tile(np.arange(len(everyone), dtype=np.int32), (len(new), 1))
             row = np.repeat(new, near.shape[1])[near.reshape(-1) >= 0]
             voter = near[near >= 0].astype(np.int64)
-        d2 = _measured(self.X, everyone, row, voter)
+        d2 = _measured(self.X, everyone, row, voter, self.threads)
         listed = d2 < limit[voter]
         return voter[listed], row[listed], d2[listed]
 
@@ -268,13 +275,17 @@ def _look(blocks: Blocks, rows: NDArray[Any], q: int, own: Integers | None) -> A
 
 
 def _measured(
-    X: NDArray[Any], voters: NDArray[Any], row: NDArray[Any], voter: NDArray[Any]
+    X: NDArray[Any], voters: NDArray[Any], row: NDArray[Any], voter: NDArray[Any], threads: Workers
 ) -> Distances:
     """Squared distances of pairs, summed in float64."""
     d2 = np.empty(len(row), np.float32)
-    for part in _pieces(len(row)):
+
+    def measure(part: slice) -> None:
         away = X[row[part]].astype(np.float64) - voters[voter[part]]
         d2[part] = np.einsum("ij,ij->i", away, away)
+
+    for _ in threads.map(measure, _pieces(len(row))):
+        pass
     return d2
 
 

@@ -241,7 +241,7 @@ class Fitting(BaseEstimator):
             weights = self._weights(settled, games, rows)
             lists = {}
             if keep:
-                lists = kernel_lists(settled, games, rows)
+                lists = kernel_lists(settled, games, rows, threads)
             games = self._on_device(games)
             resolution = _resolution(settled, rows)
             release_freed_memory()

@@ -278,10 +278,10 @@ class Live:
 
 
 def kernel_lists(
-    plan: UtilityPlan, games: Mapping[str, Game], rows: TrainingRows
+    plan: UtilityPlan, games: Mapping[str, Game], rows: TrainingRows, threads: Threads
 ) -> dict[str, KernelLists]:
     """What the kernel games of a plan are made of."""
-    found = {term.name: KernelLists.of(term.utility, games[term.name], rows) for term in plan.terms}
+    found = {term.name: KernelLists.of(term.utility, games[term.name], rows, threads) for term in plan.terms}
     return {name: lists for name, lists in found.items() if lists is not None}
 
 

@@ -57,17 +57,21 @@ class KernelLists:
     space: str | None = None
 
     @classmethod
-    def of(cls, utility: Utility, game: Game, rows: TrainingRows) -> KernelLists | None:
+    def of(
+        cls, utility: Utility, game: Game, rows: TrainingRows, threads: Threads
+    ) -> KernelLists | None:
         """What the utility's game on these rows is made of; None where it is no kernel's."""
         space = utility.space if isinstance(utility, InSpace) else None
         kernel = utility.utility if isinstance(utility, InSpace) else utility
         if not isinstance(kernel, Kernel) or not isinstance(game, VoteGame):
             return None
         rows = _in(rows, space)
-        lists = VoterLists.of(game.rows.affinity, rows.X, rows.X, neighbours_listed(rows.n_points))
+        lists = VoterLists.of(
+            game.rows.affinity, rows.X, rows.X, neighbours_listed(rows.n_points), threads
+        )
         return cls(
             rows=lists,
-            validation=_validation_lists(game, rows),
+            validation=_validation_lists(game, rows, threads),
             bandwidth=lists.bandwidth(BANDWIDTH_NEIGHBOUR),
             trusted=None if rows.labels_val is None else game.rows.heard - game.rows.prior(rows.n_classes),
             width=game.rows.affinity.width,
@@ -103,7 +107,9 @@ class KernelLists:
         validation = None
         if self.validation_weight:
             q = neighbours_listed(rows.n_points)
-            validation = VoterLists.of(heard_by_validation(rows, threads), rows.X, rows.X_val, q)
+            validation = VoterLists.of(
+                heard_by_validation(rows, threads), rows.X, rows.X_val, q, threads
+            )
         trusted = trusted_votes(rows, self.bandwidth * self.width, threads)
         return replace(self, validation=validation, trusted=trusted)
 
@@ -122,8 +128,8 @@ def _in(rows: TrainingRows, space: str | None) -> TrainingRows:
     return rows if space is None else rows.in_space(space)
 
 
-def _validation_lists(game: VoteGame, rows: TrainingRows) -> VoterLists | None:
+def _validation_lists(game: VoteGame, rows: TrainingRows, threads: Threads) -> VoterLists | None:
     if game.validation is None or rows.X_val is None:
         return None
     q = neighbours_listed(rows.n_points)
-    return VoterLists.of(game.validation.affinity, rows.X, rows.X_val, q)
+    return VoterLists.of(game.validation.affinity, rows.X, rows.X_val, q, threads)
