@@ -30,7 +30,8 @@ Search = Callable[[NDArray[Any], int, Integers | None], Any]
 REACH = 3
 # Squared distances by a matrix product in float32 are this exact, in units of |a|^2 + |b|^2.
 PRODUCT_ERROR = 1e-5
-# Pairs measured one by one at a time.
+# Pairs measured by a product at a time (a float32 each), and one by one.
+PRODUCTS = 1 << 20
 PAIRS = 1 << 16
 # Newcomers merged into a list at a time.
 MERGED = 16
@@ -243,20 +244,20 @@ class _Search:
         self, new: Integers, everyone: NDArray[Any], limit: Distances
     ) -> tuple[Integers, Integers]:
         """Pairs of a voter and a new row that may be nearer than the voter's limit."""
-        rows = everyone.astype(np.float32, copy=False)
-        norms = np.einsum("ij,ij->i", rows, rows)
-        # Without what all pairs share, products of float32 lose fewer digits.
-        step = max(1, (1 << 22) // max(1, len(rows)))
+        # One product gives |x|^2 - 2 x.y - limit, for voters x and new rows y, less what it may be wrong by.
+        norms = np.einsum("ij,ij->i", everyone, everyone, dtype=np.float64)
+        bound = norms * (1 - PRODUCT_ERROR) - limit
+        rows = np.column_stack([everyone, bound]).astype(np.float32)
+        step = max(1, PRODUCTS // max(1, len(rows)))
 
         def look(first: int) -> tuple[Integers, Integers]:
             mine = new[first : first + step]
-            queries = self.X[mine].astype(np.float32, copy=False)
-            sizes = np.einsum("ij,ij->i", queries, queries)
-            score = queries @ rows.T
-            score *= -2.0
-            score += norms
-            bound = limit[None, :] - sizes[:, None] + PRODUCT_ERROR * (sizes[:, None] + norms)
-            query, voter = np.nonzero(score < bound)
+            queries = np.empty((len(mine), rows.shape[1]), np.float32)
+            queries[:, :-1] = -2.0 * self.X[mine]
+            queries[:, -1] = 1.0
+            sizes = np.einsum("ij,ij->i", self.X[mine], self.X[mine], dtype=np.float64)
+            near = queries @ rows.T < (-sizes * (1 - PRODUCT_ERROR)).astype(np.float32)[:, None]
+            query, voter = np.nonzero(near)
             return voter.astype(np.int64), mine[query]
 
         found = list(self.threads.map(look, range(0, len(new), step)))
