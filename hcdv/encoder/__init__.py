@@ -17,6 +17,7 @@ from hcdv.encoder._spaces import Encoder, Spaces
 from hcdv.encoder.contrastive import Contrastive, ContrastiveEncoder
 from hcdv.encoder.embedding import EmbeddingEncoder, is_embedding
 from hcdv.encoder.files import load_encoder, save_encoder
+from hcdv.encoder.fixed import FixedEncoder, is_encoder
 from hcdv.encoder.forest import ForestEncoder
 from hcdv.encoder.identity import IdentityEncoder
 from hcdv.encoder.learned import LearnedEncoder
@@ -29,6 +30,7 @@ __all__ = [
     "EmbeddingEncoder",
     "Encoder",
     "EncoderPlan",
+    "FixedEncoder",
     "ForestEncoder",
     "FrameEncoder",
     "IdentityEncoder",
@@ -88,7 +90,7 @@ def make_encoder(
         "auto" is the identity encoder. A learned space ("contrastive", "forest") takes the place of the
         identity's. In a list the first item is "identity" or an embedding, and the learned spaces behind it
         stand beside its own. An embedding is a scikit-learn transformer, a trained torch module or a callable
-        from rows to vectors.
+        from rows to vectors; or a fitted encoder of this library, whose spaces are taken as they are.
     device : str
         Where networks are trained.
     checkpoint : path-like, optional
@@ -109,7 +111,11 @@ def make_encoder(
         If ``encoder`` is none of these.
     """
     plan = parse_encoder(encoder)
-    made: Encoder = _identity(X) if plan.first == "identity" else EmbeddingEncoder(plan.first)
+    made: Encoder
+    if isinstance(plan.first, str):
+        made = _identity(X)
+    else:
+        made = FixedEncoder(plan.first) if is_encoder(plan.first) else EmbeddingEncoder(plan.first)
     for item in plan.learned:
         if isinstance(item, Contrastive):
             made = ContrastiveEncoder(

@@ -16,7 +16,6 @@ from hcdv._validation import as_array, check_finite
 from hcdv.encoder._input import as_frame, as_rows, in_order, is_table
 from hcdv.encoder._spaces import Spaces
 from hcdv.encoder.identity import IdentityEncoder
-from hcdv.encoder.learned import LearnedEncoder
 
 # Rows that a torch module is given at once.
 MODULE_ROWS = 1024
@@ -29,7 +28,7 @@ class EmbeddingEncoder:
     ----------
     embedding : transformer, torch module, or callable
         A transformer is cloned and fitted on the training rows and their class codes; what has ``transform``
-        but no ``get_params``, such as a fitted encoder of this library, is used as it is.  A module maps
+        but no ``get_params`` is used as it is.  A module maps
         float32 [b, ...] to vectors and is used as it is, in evaluation mode.  A callable maps rows, as they
         were passed, to an array [n, d]: a sentence encoder's ``encode``, say.
 
@@ -122,8 +121,6 @@ def is_fitted_here(item: Any) -> bool:
 
 def learns_labels(embedding: Any) -> bool:
     """Whether an embedding, or a part of it, was fitted on labels, as far as one can tell."""
-    if isinstance(embedding, LearnedEncoder):
-        return not embedding.beside
     if not is_fitted_here(embedding):
         return False
     parts = [embedding, *embedding.get_params(deep=True).values()]

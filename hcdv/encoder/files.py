@@ -10,6 +10,7 @@ from hcdv._tensors import read_tensors, write_tensors
 from hcdv._torch_kind import is_module
 from hcdv.encoder._spaces import Encoder
 from hcdv.encoder.embedding import is_embedding
+from hcdv.encoder.fixed import FixedEncoder
 from hcdv.encoder.state import Own, from_state, to_state
 
 KIND = "encoder"
@@ -37,7 +38,7 @@ def save_encoder(encoder: Encoder, path: str | os.PathLike[str]) -> None:
     OSError
         If the file cannot be written.
     """
-    facts, arrays = to_state(encoder)
+    facts, arrays = to_state(encoder.encoder if isinstance(encoder, FixedEncoder) else encoder)
     write_tensors(path, arrays, KIND, FORMAT_VERSION, facts)
 
 

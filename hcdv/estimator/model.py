@@ -30,10 +30,11 @@ class HCDV(Updating):
     encoder : {"auto", "identity", "contrastive", "forest"}, Contrastive, an embedding, or a list
         How rows become vectors: standardised, above 60 columns projected to principal components; tables
         with text or missing values are encoded first.  ``"contrastive"`` trains a network that brings rows
-        of one label together (:class:`hcdv.encoder.Contrastive`; needs torch), ``"forest"`` puts rows together
-        that share leaves of a random forest.  A scikit-learn transformer, a trained torch module or a callable
-        from rows to vectors embeds them its own way.  In a list, as ``["identity", "contrastive"]``, learned
-        spaces stand beside the first one, and games are played in all.  ``"auto"`` is the identity.
+        of one label together (:class:`hcdv.encoder.Contrastive`; needs torch), ``"forest"`` puts rows
+        together that share leaves of a random forest.  A scikit-learn transformer, a trained torch module
+        or a callable from rows to vectors embeds them its own way; a fitted encoder (``encoder_`` of
+        another model) as it did.  In a list, as ``["identity", "contrastive"]``, learned spaces stand
+        beside the first one, and games are played in all.  ``"auto"`` is the identity.
     utility : "auto", name, object, list of them, or list of (name or object, weight)
         M: ``"kernel"``, ``"forest"``, ``"fit"``, ``"evidence"``, ``"knn"``, ``"ridge"``, ``"logistic"``, a
         scikit-learn classifier, a torch module, a callable from row numbers to a value, an object of
