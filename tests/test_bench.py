@@ -30,6 +30,7 @@ ROOT = Path(__file__).parents[1]
         ("copies", []),
         ("alarms", []),
         ("protocol", ["--players", "rows", "groups"]),
+        ("streaming", []),
     ],
 )
 def test_fast_profile_runs(module, options, tmp_path):

@@ -27,7 +27,7 @@ def test_readme_example_prints_what_the_readme_says():
     assert (ROOT / "examples" / "find_label_errors.py").read_text().endswith(code)
 
 
-@pytest.mark.parametrize("page", ["baselines", "tasks"])
+@pytest.mark.parametrize("page", ["baselines", "tasks", "streaming"])
 def test_pages_print_what_they_say(page, tmp_path):
     # All blocks of a page, one after the other; what is printed up to a block of text is what that shows.
     steps, said = ["import subprocess, sys"], []

@@ -10,6 +10,7 @@ own place), and then, where an official source exists, downloaded into that cach
 """
 
 from hcdv.datasets._bundled import load_breast_cancer, load_digits, load_iris, load_wine
+from hcdv.datasets._clickstream import make_clickstream
 from hcdv.datasets._dataset import Dataset
 from hcdv.datasets._images import load_cifar10, load_fashion_mnist
 from hcdv.datasets._noise import flip_labels
@@ -32,5 +33,6 @@ __all__ = [
     "load_imdb",
     "load_iris",
     "load_wine",
+    "make_clickstream",
     "make_synthetic",
 ]
