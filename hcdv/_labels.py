@@ -15,7 +15,7 @@ def encode_labels(y: ArrayLike, n: int) -> tuple[NDArray[Any], NDArray[np.int64]
     labels = check_labels(y, n, "y")
     classes, codes = np.unique(labels, return_inverse=True)
     if len(classes) < 2:
-        only = f" ({_shown(classes[0])})" if len(classes) else ""
+        only = f" ({shown(classes[0])})" if len(classes) else ""
         raise ValueError(f"y has {len(classes)} class{only}; valuing labels needs at least 2 classes.")
     return classes, codes.astype(np.int64)
 
@@ -27,7 +27,7 @@ def encode_known(y: ArrayLike, n: int, classes: NDArray[Any], name: str) -> NDAr
         labels, classes = labels.astype(str), classes.astype(str)
     known = np.isin(labels, classes)
     if not known.all():
-        stranger = _shown(labels[np.argmin(known)])
+        stranger = shown(labels[np.argmin(known)])
         raise ValueError(
             f"{name} has {int((~known).sum())} labels that do not occur in y "
             f"(first: {stranger} at row {int(np.argmin(known))})."
@@ -36,7 +36,7 @@ def encode_known(y: ArrayLike, n: int, classes: NDArray[Any], name: str) -> NDAr
     return by_value[np.searchsorted(classes[by_value], labels)].astype(np.int64)
 
 
-def _shown(label: Any) -> str:
+def shown(label: Any) -> str:
     """A label as a message shows it: 0, not np.int64(0)."""
     if isinstance(label, (np.datetime64, np.timedelta64)):
         return str(label)

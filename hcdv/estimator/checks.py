@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hcdv._labels import encode_known
+from hcdv._labels import encode_known, shown
 from hcdv.hierarchy import Hierarchy
 
 
@@ -86,18 +86,18 @@ def new_ids(ids: ArrayLike | None, X: Any, n: int, known: NDArray[Any]) -> NDArr
     if not is_named:
         if known.dtype.kind not in "iu":
             raise ValueError(
-                f"ids are missing: the rows so far have names ({known[0]!r}, ...), so new rows need theirs."
+                f"ids are missing: the rows so far have names ({shown(known[0])}, ...), so new rows need theirs."
             )
         return np.arange(n) + (int(known.max()) + 1)
     names = check_ids(ids, X, n)
     is_text = [array.dtype.kind in "OU" for array in (names, known)]
     if is_text[0] != is_text[1]:
-        raise ValueError(f"ids must be like those of the fit ({known[0]!r}, ...), got {names[0]!r}.")
+        raise ValueError(f"ids must be like those of the fit ({shown(known[0])}, ...), got {shown(names[0])}.")
     taken = np.isin(*((names.astype(str), known.astype(str)) if is_text[0] else (names, known)))
     if taken.any():
         first = names[int(np.argmax(taken))]
         raise ValueError(
-            f"ids: {int(taken.sum())} of {n} rows are known already (first: {first!r}); forget them first, or "
+            f"ids: {int(taken.sum())} of {n} rows are known already (first: {shown(first)}); forget them first, or "
             "leave them out."
         )
     return names
@@ -111,6 +111,13 @@ def positions_of(ids: ArrayLike, known: NDArray[Any]) -> NDArray[np.int64]:
     if not len(names):
         return np.empty(0, np.int64)
     as_text = known.dtype.kind in "OU"
+    if not as_text and names.dtype.kind != known.dtype.kind:
+        try:
+            names = names.astype(known.dtype, casting="same_kind" if names.dtype.kind in "iufb" else "unsafe")
+        except (TypeError, ValueError):
+            raise ValueError(
+                f"ids must be like those of the rows ({shown(known[0])}, ...), got {shown(names[0])}."
+            ) from None
     all_names = known.astype(str) if as_text else known
     asked = names.astype(str) if as_text else names
     order = np.argsort(all_names, kind="stable")
@@ -119,7 +126,7 @@ def positions_of(ids: ArrayLike, known: NDArray[Any]) -> NDArray[np.int64]:
     strange = all_names[found] != asked
     if strange.any():
         first = names[int(np.argmax(strange))]
-        raise ValueError(f"ids: {int(strange.sum())} of {len(names)} name no row (first: {first!r}).")
+        raise ValueError(f"ids: {int(strange.sum())} of {len(names)} name no row (first: {shown(first)}).")
     return found.astype(np.int64)
 
 
