@@ -86,7 +86,7 @@ def new_ids(ids: ArrayLike | None, X: Any, n: int, known: NDArray[Any]) -> NDArr
     if not is_named:
         if known.dtype.kind not in "iu":
             raise ValueError(
-                f"ids are missing: the rows so far have names ({shown(known[0])}, ...), so new rows need theirs."
+                f"ids are missing: the rows so far have names ({shown(known[0])}, ...); new rows need theirs."
             )
         return np.arange(n) + (int(known.max()) + 1)
     names = check_ids(ids, X, n)
@@ -97,8 +97,8 @@ def new_ids(ids: ArrayLike | None, X: Any, n: int, known: NDArray[Any]) -> NDArr
     if taken.any():
         first = names[int(np.argmax(taken))]
         raise ValueError(
-            f"ids: {int(taken.sum())} of {n} rows are known already (first: {shown(first)}); forget them first, or "
-            "leave them out."
+            f"ids: {int(taken.sum())} of {n} rows are known already (first: {shown(first)}); forget them "
+            "first, or leave them out."
         )
     return names
 
