@@ -112,7 +112,7 @@ class Hierarchy:
             entries, a parameter out of range.
         """
         Z = _check_embeddings(Z)
-        widths = _check_branching(branching)
+        widths = check_branching(branching)
         leaf_size = check_int(leaf_size, "leaf_size", 1)
         slack = check_fraction(capacity_slack, "capacity_slack")
         if slack == 1.0:
@@ -320,7 +320,8 @@ def _check_embeddings(Z: Any) -> NDArray[np.floating]:
     return matrix
 
 
-def _check_branching(branching: int | Sequence[int]) -> list[int]:
+def check_branching(branching: int | Sequence[int]) -> list[int]:
+    """Children per node, root first: a list of integers from 2."""
     if not isinstance(branching, (Sequence, np.ndarray)) or isinstance(branching, (str, bytes)):
         return [check_int(branching, "branching", 2)]
     if len(branching) == 0:

@@ -32,6 +32,8 @@ REACH = 3
 PRODUCT_ERROR = 1e-5
 # Pairs measured by a product at a time (a float32 each), and one by one.
 PRODUCTS = 1 << 20
+# Stands for infinity in a product.
+BEYOND = 1e37
 PAIRS = 1 << 16
 # Newcomers merged into a list at a time.
 MERGED = 16
@@ -226,14 +228,11 @@ class _Search:
         limit = lists.d2[:, -1].copy()
         if rows_vote:
             limit[new] = -np.inf  # looked up by themselves
-        if len(new) * len(everyone) <= EXACT_PAIRS:
+        if not rows_vote or len(new) * len(everyone) <= EXACT_PAIRS:
             voter, row = self._within(new, everyone, limit)
         else:
             reach = min(len(self.X) - 1, REACH * lists.ids.shape[1])
-            if rows_vote:
-                near = self.nearest(new, everyone, reach, True)[0]
-            else:
-                near = np.tile(np.arange(len(everyone), dtype=np.int32), (len(new), 1))
+            near = self.nearest(new, everyone, reach, True)[0]
             row = np.repeat(new, near.shape[1])[near.reshape(-1) >= 0]
             voter = near[near >= 0].astype(np.int64)
         d2 = _measured(self.X, everyone, row, voter, self.threads)
@@ -246,7 +245,7 @@ class _Search:
         """Pairs of a voter and a new row that may be nearer than the voter's limit."""
         # One product gives |x|^2 - 2 x.y - limit, for voters x and new rows y, less what it may be wrong by.
         norms = np.einsum("ij,ij->i", everyone, everyone, dtype=np.float64)
-        bound = norms * (1 - PRODUCT_ERROR) - limit
+        bound = np.clip(norms * (1 - PRODUCT_ERROR) - limit, -BEYOND, BEYOND)
         rows = np.column_stack([everyone, bound]).astype(np.float32)
         step = max(1, PRODUCTS // max(1, len(rows)))
 

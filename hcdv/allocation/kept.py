@@ -32,9 +32,11 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Marks = NDArray[np.bool_]
 
-# An update walks one pair of so many again at least.  On a stream that grows tenfold the values correlate .993
-# with those by all pairs at a quarter, .981 at an eighth (bench.streaming).
+# An update walks one pair of so many again at least.
 SHARE = 8
+# Of the sum of squares of marginals, what their variance may be by rounding alone.
+ROUNDING = 1e-20
+LARGEST_BETA = 2.0
 
 
 @dataclass(frozen=True)
@@ -51,9 +53,8 @@ class Renewal:
         Standard error of the values beside a walk of all pairs, root mean square over the rows, in units of the
         values' standard deviation; 0 when all were walked, infinite when only one of several was.
     row_error, node_error : float64 [n], [m]
-        The same of every row's and every node's value, in their own units.
-    moved : float64 [m]
-        By how much the rows that stayed have moved together, in every node.
+        The same of every row's and every node's value, in their own units; of nodes, what this update has
+        added.
     """
 
     n_pairs: int
@@ -61,7 +62,6 @@ class Renewal:
     error: float
     row_error: Floats
     node_error: Floats
-    moved: Floats
 
 
 @dataclass
@@ -125,7 +125,10 @@ class KeptChains:
         known = self.n_known()
         few = np.flatnonzero((known < self.n_pairs) & (known > 1))
         count = known[few].astype(np.float64)
-        points.comoment[:, few] *= self.n_pairs * (self.n_pairs - 1) / (count * (count - 1))
+        factor = np.ones(tree.n_points)
+        factor[few] = self.n_pairs * (self.n_pairs - 1) / (count * (count - 1))
+        points.comoment *= factor
+        nodes.comoment *= tree.node_sums(factor) / tree.sizes
         return ChainMoments(points, nodes, self.v_empty.copy(), self.v_full.copy())
 
 
@@ -279,17 +282,21 @@ class _Step:
     def _beta(self) -> Floats:
         """Least squares of the marginals now on those before, per game, about their means over the pairs."""
         beta = np.full(len(self.mean_fresh), len(self.chains.born) / self.tree.n_points)
-        along, square = np.zeros(len(beta)), np.zeros(len(beta))
+        along, square, size = np.zeros(len(beta)), np.zeros(len(beta)), np.zeros(len(beta))
         for cohort in self.cohorts:
             if len(cohort.both) < 2:
                 continue
             now = np.array([self.fresh[t][:, cohort.points] for t in cohort.both])
             before = np.array([self._before(t, cohort.points) for t in cohort.both])
+            size += np.einsum("tpn,tpn->p", before, before)
             now -= now.mean(axis=0)
             before -= before.mean(axis=0)
             along += np.einsum("tpn,tpn->p", before, now)
             square += np.einsum("tpn,tpn->p", before, before)
-        return np.divide(along, square, out=beta, where=square > 0)
+        # What rounding leaves of marginals that are the same in all pairs is no variance; and a slope from few
+        # pairs far from any share of the rows is chance.
+        varies = square > ROUNDING * size
+        return np.clip(np.divide(along, square, out=beta, where=varies), 0.0, LARGEST_BETA)
 
     def _differences(self, cohort: _Cohort) -> Floats:
         """What pairs walked again have changed, beyond beta: float64 [t, p, k]."""
@@ -311,9 +318,15 @@ class _Step:
                 lonely[cohort.points] = True
         leaf = self.tree.leaf_of_point()[: self.n_old]
         moves_with_leaf = lonely if affected is None else lonely | ~affected[leaf]
+        self.bias = np.zeros(self.n_old)
+        # Points that keep their differences even in pairs walked again.
+        self.held = np.flatnonzero(moves_with_leaf & ~lonely)
         if moves_with_leaf.any():
             by_leaf = self._leaf_means(shift, leaf, np.flatnonzero(~lonely))
-            shift[:, moves_with_leaf] = by_leaf[:, leaf[moves_with_leaf]]
+            moved = by_leaf[:, leaf[moves_with_leaf]]
+            self.bias[moves_with_leaf] = self.weights @ (shift[:, moves_with_leaf] - moved)
+            self.bias[lonely] = 0.0
+            shift[:, moves_with_leaf] = moved
         return shift
 
     def _leaf_means(self, shift: Floats, leaf: Integers, points: Integers) -> Floats:
@@ -335,6 +348,8 @@ class _Step:
             mean[:, points] += len(cohort.stale) * self.shift[:, points]
             mean[:, points] /= len(self.fresh) + len(cohort.stale)
         mean[:, self.n_old :] /= len(self.fresh)
+        before = self.chains.mean if self.everyone else self.chains.mean[:, self.kept]
+        mean[:, self.held] = self.beta[:, None] * before[:, self.held] + self.shift[:, self.held]
         return mean
 
     def points(self) -> list[Floats]:
@@ -347,27 +362,38 @@ class _Step:
         points = []
         for pair in range(n_pairs):
             if pair in self.fresh:
-                points.append(self.fresh[pair])
+                points.append(self._fresh_points(pair))
                 continue
             marginals = self.mean + over
             for cohort in self.cohorts:
                 if pair in cohort.stale:
                     marginals[:, cohort.points] = self.beta[:, None] * self._before(pair, cohort.points)
                     marginals[:, cohort.points] += self.shift[:, cohort.points] + self.gap[:, None] + over
+            if len(self.held):
+                marginals[:, self.held] = self._held_points(pair) + self.gap[:, None] + over
             points.append(marginals)
         return points
 
+    def _fresh_points(self, pair: int) -> Floats:
+        """Marginals of a pair walked again, but of the points that keep their differences."""
+        marginals = self.fresh[pair]
+        if len(self.held):
+            marginals = marginals.copy()
+            marginals[:, self.held] = self._held_points(pair)
+        return marginals
+
+    def _held_points(self, pair: int) -> Floats:
+        before = self._before(pair, slice(0, self.n_old))[:, self.held]
+        return self.beta[:, None] * before + self.shift[:, self.held]
+
     def renewal(self) -> Renewal:
         values, n_pairs = self.weights @ self.mean, self.chains.n_pairs
-        moved = np.zeros(self.tree.n_points)
-        before = self.chains.mean if self.everyone else self.chains.mean[:, self.kept]
-        moved[: self.n_old] = values[: self.n_old] - self.weights @ before
         row_error, node_error = self._row_error(), self._node_error()
         spread = float(values.std())
         error = float(np.sqrt(np.mean(row_error**2)))
         if error:
             error = error / spread if spread > 0 else np.inf
-        return Renewal(len(self.fresh), n_pairs, error, row_error, node_error, self.tree.node_sums(moved))
+        return Renewal(len(self.fresh), n_pairs, error, row_error, node_error)
 
     def _row_error(self) -> Floats:
         """Standard error of every value beside a walk of all pairs, float64 [n]."""
@@ -391,6 +417,8 @@ class _Step:
                     differences = np.tensordot(self._differences(cohort), self.weights, axes=(1, 0))
                     shift = differences.var(axis=0, ddof=1) * (1 / n_both + 1 / n_stale)
                 variance[points] += shift * (n_stale / n_known) ** 2
+        # What a point would have moved beside its leaf, had it been let.
+        variance[: self.n_old] += self.bias**2
         return np.sqrt(variance)
 
     def _node_error(self) -> Floats:

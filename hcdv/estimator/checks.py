@@ -76,24 +76,30 @@ def check_ids(ids: ArrayLike | None, X: Any, n: int) -> NDArray[Any]:
     return names
 
 
-def new_ids(ids: ArrayLike | None, X: Any, n: int, known: NDArray[Any]) -> NDArray[Any]:
+def next_number(names: NDArray[Any]) -> int | None:
+    """Number for the next row, where rows are numbered; None where they have names."""
+    return int(names.max()) + 1 if names.dtype.kind in "iu" else None
+
+
+def new_ids(
+    ids: ArrayLike | None, X: Any, n: int, known: NDArray[Any], next_id: int | None
+) -> NDArray[Any]:
     """Names of rows that come, none of which a row bears already.
 
-    Without names of their own, whether given or a frame's index, they get the next numbers.
+    Without names of their own, whether given or a frame's index, they get the numbers from ``next_id`` on.
     """
-    index = getattr(X, "index", None)
-    is_named = ids is not None or not (index is None or _is_numbering(index))
-    if not is_named:
-        if known.dtype.kind not in "iu":
+    if ids is None and not _has_names(X, n):
+        if next_id is None:
             raise ValueError(
                 f"ids are missing: the rows so far have names ({shown(known[0])}, ...); new rows need theirs."
             )
-        return np.arange(n) + (int(known.max()) + 1)
+        return np.arange(n) + next_id
     names = check_ids(ids, X, n)
-    is_text = [array.dtype.kind in "OU" for array in (names, known)]
-    if is_text[0] != is_text[1]:
+    kinds = [_KINDS.get(array.dtype.kind, array.dtype.kind) for array in (names, known)]
+    if kinds[0] != kinds[1]:
         raise ValueError(f"ids must be like those of the fit ({shown(known[0])}, ...), got {shown(names[0])}.")
-    taken = np.isin(*((names.astype(str), known.astype(str)) if is_text[0] else (names, known)))
+    texts = kinds[0] == "text"
+    taken = np.isin(*((names.astype(str), known.astype(str)) if texts else (names, known)))
     if taken.any():
         first = names[int(np.argmax(taken))]
         raise ValueError(
@@ -103,6 +109,10 @@ def new_ids(ids: ArrayLike | None, X: Any, n: int, known: NDArray[Any]) -> NDArr
     return names
 
 
+# Kinds of dtype that can stand in one array of names.
+_KINDS = {"O": "text", "U": "text", "i": "number", "u": "number"}
+
+
 def positions_of(ids: ArrayLike, known: NDArray[Any]) -> NDArray[np.int64]:
     """Positions of the rows of these names, of which each must be one's."""
     names = np.atleast_1d(np.asarray(ids))
@@ -110,6 +120,8 @@ def positions_of(ids: ArrayLike, known: NDArray[Any]) -> NDArray[np.int64]:
         raise ValueError(f"ids must be 1-dimensional, got shape {names.shape}.")
     if not len(names):
         return np.empty(0, np.int64)
+    if names.dtype.kind == "b" and known.dtype.kind != "b":
+        raise ValueError("ids must be names of rows, got true and false; pass the ids of a mask's rows.")
     as_text = known.dtype.kind in "OU"
     if not as_text and names.dtype.kind != known.dtype.kind:
         try:
@@ -130,9 +142,12 @@ def positions_of(ids: ArrayLike, known: NDArray[Any]) -> NDArray[np.int64]:
     return found.astype(np.int64)
 
 
-def _is_numbering(index: Any) -> bool:
-    """Whether a frame's index only counts its rows."""
-    return type(index).__name__ == "RangeIndex" and index.start == 0 and index.step == 1
+def _has_names(X: Any, n: int) -> bool:
+    """Whether a frame's index names its rows, and does not only count them."""
+    index = getattr(X, "index", None) if hasattr(X, "columns") else None
+    if index is None or not getattr(index, "is_unique", False) or len(index) != n:
+        return False
+    return not (type(index).__name__ == "RangeIndex" and index.start == 0 and index.step == 1)
 
 
 def check_text(value: Any, name: str) -> str:

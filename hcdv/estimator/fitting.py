@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -35,7 +35,14 @@ from hcdv.allocation import (
 )
 from hcdv.encoder import Encoder, make_encoder, parse_encoder
 from hcdv.engine import Threads, single_threaded_blas
-from hcdv.estimator.checks import check_column_names, check_hierarchy, check_ids, check_validation, count_rows
+from hcdv.estimator.checks import (
+    check_column_names,
+    check_hierarchy,
+    check_ids,
+    check_validation,
+    count_rows,
+    next_number,
+)
 from hcdv.estimator.live import Live, Played, group_columns, kernel_lists
 from hcdv.estimator.results import chain_result, literal_result
 from hcdv.estimator.rows import blocks_by_level, given_rows, training_rows
@@ -212,8 +219,11 @@ class Fitting(BaseEstimator):
         validate_data(self, X, skip_check_array=True)
         self.classes_ = classes
         self.encoder_ = encoder
-        self._live = Live.of(rows, tree, plan, seed, group_labels, played)
+        self._live = replace(
+            Live.of(rows, tree, plan, seed, group_labels, played), next_id=next_number(names)
+        )
         self._store = None  # what is on disk is another model's now
+        self.__dict__.pop("update_", None)
         self.history_: list[Update] = []
         return self._set(played.result, tree, played.games, progress.seconds)
 

@@ -90,6 +90,10 @@ class Live:
     next_point_key, next_node_key : int
         Names for rows and nodes to come: none is given twice.
     n_updates : int
+    since_rebalance : int
+        Updates that moved rows since the tree was last rebalanced.
+    next_id : int or None
+        Number for the next row without a name; None where rows have names.
     """
 
     rows: TrainingRows
@@ -106,6 +110,8 @@ class Live:
     next_point_key: int
     next_node_key: int
     n_updates: int = 0
+    since_rebalance: int = 0
+    next_id: int | None = None
 
     @classmethod
     def of(
@@ -263,9 +269,12 @@ class Live:
     def touched_leaves(self, kept: Indices, before: Live) -> NDArray[np.bool_]:
         """Which nodes are leaves that rows have entered or left, or that were made now; bool [m]."""
         touched = self.tree.is_leaf & (self.tree.node_key >= before.next_node_key)
-        touched[self.tree.leaf_of_point()[len(kept) :]] = True
+        leaf, leaf_before = self.tree.leaf_of_point(), before.tree.leaf_of_point()
+        touched[leaf[len(kept) :]] = True
+        has_moved = self.tree.node_key[leaf[: len(kept)]] != before.tree.node_key[leaf_before[kept]]
+        touched[leaf[: len(kept)][has_moved]] = True
         gone = np.delete(np.arange(before.n_rows), kept)
-        left = before.tree.node_key[np.unique(before.tree.leaf_of_point()[gone])]
+        left = before.tree.node_key[np.unique(leaf_before[gone])]
         return touched | np.isin(self.tree.node_key, left)
 
     def _edited(self) -> Edited:

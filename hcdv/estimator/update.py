@@ -52,8 +52,9 @@ class Update:
     tracked_key, tracked_value : int64 [L], float64 [L]
         Leaves now (of large trees, the nodes of an upper level), and the sums of their rows' values.
     node_error, node_moved : float64 [m]
-        By node of ``hierarchy_``: standard error of its value beside a walk of all pairs, and by how much the
-        rows that were there before have moved together.  Empty in ``history_``.
+        By node of ``hierarchy_``: standard error of its value beside a walk of all pairs, as far as this update
+        has added to it, and by how much the rows that were there before have moved together.  Empty in
+        ``history_``.
     """
 
     number: int
@@ -112,6 +113,8 @@ def history_frame(history: list[Update]) -> pd.DataFrame:
         "number", "kind", "refresh", "note", "n_new", "n_forgotten", "n_rows", "n_pairs", "error",
         "bound", "rebalanced", "seconds", "v_full",
     )  # fmt: skip
+    if not history:
+        return pd.DataFrame(columns=[*names, "born", "split", "dissolved"])
     rows = [
         {name: getattr(update, name) for name in names}
         | {name: len(getattr(update, name)) for name in ("born", "split", "dissolved")}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Self
@@ -17,7 +16,7 @@ from sklearn.utils.validation import validate_data
 from hcdv._labels import encode_known
 from hcdv._memory import release_freed_memory
 from hcdv._progress import Progress
-from hcdv._validation import check_choice, check_int, check_number
+from hcdv._validation import check_choice, check_fraction, check_int, check_number
 from hcdv.allocation import Renewal, observe_pair, renewed
 from hcdv.encoder import Spaces
 from hcdv.engine import Threads, single_threaded_blas
@@ -28,7 +27,7 @@ from hcdv.estimator.results import chain_result
 from hcdv.estimator.rows import features_of, plain
 from hcdv.estimator.update import REFRESHES, Update, history_frame
 from hcdv.game import Game
-from hcdv.hierarchy import Hierarchy
+from hcdv.hierarchy import Hierarchy, check_branching
 from hcdv.partition import Bounds, Changes
 from hcdv.result import ValuationResult
 
@@ -76,8 +75,8 @@ class Updating(Fitting):
         groups : [b] or [b, levels], optional
             Wanted where the fit had groups.  A group not met before becomes a node beside the others.
         refresh : {"drift", "affected", "full"}
-            ``"drift"`` walks a quarter of the chains again, then further ones until the error that is left,
-            which it measures, is below ``tolerance``.  ``"affected"`` stops at a quarter, and lets only rows in
+            ``"drift"`` walks an eighth of the chains again, then further ones until the error that is left,
+            which it measures, is below ``tolerance``.  ``"affected"`` stops at an eighth, and lets only rows in
             leaves that changed move by themselves (Algorithm 2 to the letter).  ``"full"`` values all rows anew
             on the tree as it is then: games, weights and every chain.
         tau : float
@@ -112,7 +111,7 @@ class Updating(Fitting):
             validate_data(self, X, reset=False, skip_check_array=True)
         options = Options.checked(self, refresh, tau, rebalance_every, tolerance, exact)
         labels = encode_known(y, n, self.classes_, "y")
-        names = new_ids(ids, X, n, self.result_.ids)
+        names = new_ids(ids, X, n, self.result_.ids, live.next_id)
         columns = _checked_groups(groups, live, n)
         progress = Progress(self.verbose > 0)
         with single_threaded_blas(), progress.stage("encoding"):
@@ -131,7 +130,9 @@ class Updating(Fitting):
         rebalance_every: int = 3,
         tolerance: float = TOLERANCE,
     ) -> Self:
-        """Withdraw rows: nothing of them is kept, and the others are valued without them.
+        """Withdraw rows: they, their labels and names leave the model, and the others are valued without them.
+
+        What was made of many rows together stays: the encoder, and what ``history_`` tells of past days.
 
         Parameters
         ----------
@@ -236,7 +237,7 @@ class Updating(Fitting):
         """One update: the tree, then the values; everything is set at the end."""
         before, options = self._live, step.options
         ids, labels = self.result_.ids, np.asarray(self.result_.labels)
-        kept, new = np.arange(before.n_rows), None
+        kept, new, stays = np.arange(before.n_rows), None, np.ones(before.n_rows, bool)
         threads = Threads(self.n_jobs)
         if step.kind == "add":
             assert step.new is not None and step.names is not None
@@ -245,14 +246,13 @@ class Updating(Fitting):
             labels = np.concatenate([labels, self.classes_[new.labels]])
         elif step.kind == "forget":
             assert step.gone is not None
-            stays = np.ones(before.n_rows, bool)
             stays[step.gone] = False
             kept, ids, labels = before.slots_of(np.flatnonzero(stays)), ids[stays], labels[stays]
         elif step.kind == "validation":
             with single_threaded_blas():
                 before = before.with_validation(step.new, threads)
-        number = before.n_updates + 1
-        rebalance = options.rebalance_every > 0 and number % options.rebalance_every == 0
+        since = before.since_rebalance + (step.kind in ("add", "forget"))
+        rebalance = options.rebalance_every > 0 and since >= options.rebalance_every
         with single_threaded_blas():
             with progress.stage("placing the rows"):
                 live, changes = before.after(
@@ -264,8 +264,15 @@ class Updating(Fitting):
                 live, result, games, renewal = self._renewed(
                     before, live, kept, options, ids, labels, threads, progress
                 )
+        next_id = before.next_id
+        if next_id is not None and step.names is not None:
+            next_id = max(next_id, int(step.names.max()) + 1)
+        live = replace(live, since_rebalance=0 if rebalance else since, next_id=next_id)
+        moved = np.zeros(live.n_rows)
+        stayed = self.values_[stays]
+        moved[: len(stayed)] = result.values[: len(stayed)] - stayed
         update = _record(
-            live, result, renewal, changes, step, before.n_rows - len(kept), rebalance,
+            live, result, moved, renewal, changes, step, before.n_rows - len(kept), rebalance,
             time.monotonic() - begin,
         )  # fmt: skip
         self._live = live
@@ -288,7 +295,7 @@ class Updating(Fitting):
         )  # fmt: skip
         n_pairs = (played.result.n_permutations + 1) // 2
         nothing = np.zeros(tree.n_nodes)
-        renewal = Renewal(n_pairs, n_pairs, 0.0, np.zeros(tree.n_points), nothing, nothing)
+        renewal = Renewal(n_pairs, n_pairs, 0.0, np.zeros(tree.n_points), nothing)
         live = replace(
             live, settled=played.settled, weights=played.weights, chains=played.chains, lists=played.lists
         )
@@ -337,8 +344,8 @@ class Updating(Fitting):
         return replace(live, weights=weights, chains=chains, lists=lists), result, games, renewal
 
     def _bounds(self) -> Bounds:
-        branching: Sequence[int] = [self.branching] if np.ndim(self.branching) == 0 else self.branching
-        return Bounds(self.leaf_size, self.capacity_slack, [int(width) for width in branching])
+        slack = check_fraction(self.capacity_slack, "capacity_slack")
+        return Bounds(check_int(self.leaf_size, "leaf_size", 1), slack, check_branching(self.branching))
 
 
 @dataclass(frozen=True)
@@ -356,6 +363,11 @@ class Options:
         cls, model: Updating, refresh: str, tau: float, rebalance_every: int, tolerance: float, exact: bool
     ) -> Options:
         check_choice(refresh, "refresh", REFRESHES)
+        model._check_parameters()
+        model._bounds()
+        games = {*model._live.settled.names, *(["contrast"] if model.contrast else [])}
+        if games != set(model._live.weights):
+            raise ValueError("contrast: the model was fitted with it, or without; fit anew to change that.")
         walks_points = model.allocation == "winter" and not isinstance(model._live.settled.resolution, int)
         if refresh != "full" and not walks_points:
             raise ValueError(
@@ -416,7 +428,7 @@ def _members(live: Live, groups: Any) -> NDArray[np.int64]:
     """Slots of the rows of some groups."""
     if live.groups is None:
         raise ValueError("groups: the model was fitted without groups, so forget rows by their ids.")
-    wanted = groups if isinstance(groups, (list, set, np.ndarray, pd.Series)) else [groups]
+    wanted = groups if isinstance(groups, (list, set, np.ndarray, pd.Series, pd.Index)) else [groups]
     found = []
     for group in wanted:
         path = group if isinstance(group, tuple) else (group,)
@@ -434,6 +446,7 @@ def _members(live: Live, groups: Any) -> NDArray[np.int64]:
 def _record(
     live: Live,
     result: ValuationResult,
+    moved: NDArray[np.float64],
     renewal: Renewal,
     changes: Changes,
     step: Step,
@@ -472,7 +485,7 @@ def _record(
         tracked_key=tree.node_key[tracked],
         tracked_value=result.node_values[tracked],
         node_error=renewal.node_error,
-        node_moved=renewal.moved,
+        node_moved=tree.node_sums(moved),
     )
 
 

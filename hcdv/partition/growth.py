@@ -22,6 +22,8 @@ from hcdv.partition.tree import TreeArrays, n_children_of
 URGENT = 2
 # A leaf below this share of the usual size is dissolved when the tree is rebalanced.
 UNDERFULL = 0.25
+# Rounds of rebalancing at most.
+ROUNDS = 8
 # Pairs of a row and a leaf, up to which every leaf is looked at: faster there than a descent, too.
 EXACT_PAIRS = 100_000_000
 
@@ -33,6 +35,15 @@ class Changes:
     born: list[int] = field(default_factory=list)
     split: list[int] = field(default_factory=list)
     dissolved: list[int] = field(default_factory=list)
+
+    def joined(self, later: Changes) -> Changes:
+        """These changes and later ones: what was made and dissolved at once has never been."""
+        gone = set(later.dissolved)
+        return Changes(
+            [key for key in self.born if key not in gone],
+            self.split + later.split,
+            self.dissolved + [key for key in later.dissolved if key not in self.born],
+        )
 
 
 @dataclass(frozen=True)
@@ -118,10 +129,18 @@ def grown(
     growth = _Growth(first, directions, groups, bounds, next_key, seed)
     growth.take_in(tau, exact)
     growth.split_leaves(URGENT * bounds.largest)
-    if rebalance:
+    changes, next_key = growth.changes, growth.draft.next_key
+    after = growth.draft.arrays()
+    for _ in range(ROUNDS if rebalance else 0):
+        # Where a node goes, leaves that had no sibling may get one.
+        growth = _Growth(after, directions, groups, bounds, next_key, seed)
         growth.dissolve_leaves()
         growth.split_leaves(bounds.largest)
-    return growth.draft.arrays(), growth.changes, growth.draft.next_key
+        if not (growth.changes.dissolved or growth.changes.split):
+            break
+        changes = changes.joined(growth.changes)
+        after, next_key = growth.draft.arrays(), growth.draft.next_key
+    return after, changes, next_key
 
 
 class _Growth:
@@ -143,6 +162,8 @@ class _Growth:
         self.groups = groups
         self.seed = seed
         self.changes = Changes()
+        # Nodes wrapped around a group, and how many groups, coarse to fine, their points share.
+        self.shared: dict[int, int] = {}
         leaves = np.flatnonzero(tree.n_children == 0)
         leaves = leaves[np.argsort(tree.start[leaves], kind="stable")]
         leaf = np.empty(len(directions), np.int64)
@@ -150,6 +171,12 @@ class _Growth:
         self.n_old = len(tree.order)
         self.draft = Draft(tree.parent.tolist(), base.node_key.tolist(), leaf, next_key)
         self.codes = _paths(groups, len(directions))
+        # First and last place of each group in the order of the tree.
+        in_order = self.codes[: self.n_old][tree.order]
+        n_codes = int(self.codes.max(initial=0)) + 1
+        self.first, self.last = np.full(n_codes, self.n_old), np.full(n_codes, -1)
+        np.minimum.at(self.first, in_order, np.arange(self.n_old))
+        np.maximum.at(self.last, in_order, np.arange(self.n_old))
         self.width_of = np.bincount(tree.parent[1:], minlength=len(tree.start)).tolist()
         self.is_pure = _pure(tree, self.codes[: self.n_old]).tolist()
         self.level = np.repeat(np.arange(len(tree.level_start) - 1), np.diff(tree.level_start)).tolist()
@@ -176,7 +203,7 @@ class _Growth:
                 self.directions[points], centres, self.base, root=root, beam=beam
             )
             self.draft.leaf[points] = near
-            self._found_leaves(points[distance > farthest], near[distance > farthest], farthest)
+            self._found_leaves(points[distance > farthest], near[distance > farthest])
         if strangers:
             self._found_groups(np.sort(np.concatenate(strangers)))
 
@@ -201,31 +228,40 @@ class _Growth:
         sizes = np.bincount(self.draft.leaf, minlength=len(self.draft.parent))
         parent = np.array(self.draft.parent)
         has_child = np.zeros(len(parent), bool)
-        has_child[parent[1:]] = True
-        small = np.flatnonzero((sizes > 0) & (sizes < self.bounds.smallest))
-        by_leaf = np.argsort(self.draft.leaf, kind="stable")
-        first = np.searchsorted(self.draft.leaf[by_leaf], np.arange(len(parent) + 1))
+        has_child[parent[parent >= 0]] = True
+        small = np.flatnonzero((sizes > 0) & (sizes < self.bounds.smallest) & (parent >= 0))
+        if not len(small):
+            return
+        beside = np.flatnonzero(np.isin(parent, parent[small]) & ~has_child & (sizes > 0))
+        siblings = {int(p): beside[parent[beside] == p].tolist() for p in np.unique(parent[beside])}
+        inside = np.flatnonzero(np.isin(self.draft.leaf, beside))
+        inside = inside[np.argsort(self.draft.leaf[inside], kind="stable")]
+        first = np.searchsorted(self.draft.leaf[inside], beside)
+        members = {
+            int(node): inside[a : a + sizes[node]] for node, a in zip(beside, first, strict=True)
+        }
         for node in small.tolist():
-            if parent[node] < 0:
-                continue
-            members = np.flatnonzero(self.draft.leaf == node)
-            siblings = np.flatnonzero((parent == parent[node]) & ~has_child & (sizes > 0))
-            code = self.codes[members[0]]
+            code = self.codes[members[node][0]]
             others = [
-                s for s in siblings.tolist()
-                if s != node and self.codes[by_leaf[first[s]]] == code
+                s for s in siblings[int(parent[node])]
+                if s != node and len(members[s]) and self.codes[members[s][0]] == code
             ]
-            if not others:
-                continue
-            centres = np.array(
-                [self.directions[by_leaf[first[s] : first[s + 1]]].mean(axis=0) for s in others]
-            )
-            lengths = np.linalg.norm(centres, axis=1, keepdims=True)
-            centres = np.divide(centres, lengths, out=centres, where=lengths > 0)
-            best = (self.directions[members] @ centres.T).argmax(axis=1)
-            self.draft.leaf[members] = np.array(others)[best]
-            sizes[node] = 0
+            if not others or len(members[node]) >= self.bounds.smallest:
+                continue  # nobody to go to, or others have come here meanwhile
+            best = self._nearest_of([members[s] for s in others], members[node])
+            for k, other in enumerate(others):
+                movers = members[node][best == k]
+                self.draft.leaf[movers] = other
+                members[other] = np.concatenate([members[other], movers])
+            members[node] = members[node][:0]
             self.changes.dissolved.append(self.draft.key[node])
+
+    def _nearest_of(self, leaves: list[Integers], points: Integers) -> Integers:
+        """Which of some leaves, given by their points, each point is nearest to by cosine."""
+        centres = np.array([self.directions[leaf].mean(axis=0) for leaf in leaves])
+        lengths = np.linalg.norm(centres, axis=1, keepdims=True)
+        centres = np.divide(centres, lengths, out=centres, where=lengths > 0)
+        return np.asarray((self.directions[points] @ centres.T).argmax(axis=1))
 
     def _leaves_above(self, largest: int) -> Iterator[tuple[int, Integers]]:
         """Leaves of more points than this, with their points."""
@@ -265,20 +301,12 @@ class _Growth:
             return parent
         return node
 
-    def _found_leaves(self, points: Integers, near: Integers, farthest: float) -> None:
-        """Leaves for points far from all others: each joins the first leaf founded now that it is near to."""
-        founders: dict[int, list[tuple[int, int]]] = {}
-        for point, beside in zip(points.tolist(), near.tolist(), strict=True):
-            known = founders.setdefault(beside, [])
-            for founder, leaf in known:
-                if 1.0 - float(self.directions[point] @ self.directions[founder]) <= farthest:
-                    self.draft.leaf[point] = leaf
-                    break
-            else:
-                leaf = self._new_leaf(self._parent_beside(beside))
-                known.append((point, leaf))
-                self.draft.leaf[point] = leaf
-                self.changes.born.append(self.draft.key[leaf])
+    def _found_leaves(self, points: Integers, near: Integers) -> None:
+        """Leaves for points far from all others: one beside each leaf that they are nearest to."""
+        for members in _runs(near):
+            leaf = self._new_leaf(self._parent_beside(int(near[members[0]])))
+            self.draft.leaf[points[members]] = leaf
+            self.changes.born.append(self.draft.key[leaf])
 
     def _parent_beside(self, node: int) -> int:
         """Where a sibling of the leaf ``node`` can stand."""
@@ -295,15 +323,17 @@ class _Growth:
         """The lowest node that holds all points of a group so far; None where there are none."""
         if self.groups is None:
             return 0
-        mine = np.flatnonzero(self.codes[: self.n_old] == code)
-        return self._lowest_above(mine) if len(mine) else None
+        if self.last[code] < 0:
+            return None
+        return self._lowest_around(int(self.first[code]), int(self.last[code]))
 
     def _lowest_above(self, points: Integers) -> int:
-        tree = self.base
-        place = np.empty(self.n_old, np.int64)
-        place[tree.order] = np.arange(self.n_old)
-        low, high = int(place[points].min()), int(place[points].max())
-        node = 0
+        codes = np.unique(self.codes[points])
+        return self._lowest_around(int(self.first[codes].min()), int(self.last[codes].max()))
+
+    def _lowest_around(self, low: int, high: int) -> int:
+        """The lowest node that holds these two places of the tree's order."""
+        tree, node = self.base, 0
         while tree.n_children[node]:
             first = int(tree.first_child[node])
             ends = tree.stop[first : first + tree.n_children[node]]
@@ -336,11 +366,25 @@ class _Growth:
         node = self._lowest_above(kin)
         # Where all kin are of one finer group, the node is that group's own.
         if len(np.unique(self.groups[kin, level])) == 1:
-            node = self._top(node)
-            if self.is_pure[node]:
-                node = self._wrap(node, pure=False)
+            node = self._above_group(node, level)
         self.is_pure[node] = False
         self._divide_by_group(self._new_leaf(node), points, level + 1)
+
+    def _above_group(self, node: int, level: int) -> int:
+        """The node wrapped around a group of this level, within those of coarser ones."""
+        while self.shared.get(self.draft.parent[node], -1) > level or self._is_plain_wrap(node):
+            node = self.draft.parent[node]
+        parent = self.draft.parent[node]
+        if self.shared.get(parent) == level:
+            return parent
+        above = self._wrap(node, pure=False)
+        self.shared[above] = level
+        return above
+
+    def _is_plain_wrap(self, node: int) -> bool:
+        """Whether what stands above was wrapped around a leaf for one more beside it."""
+        parent = self.draft.parent[node]
+        return parent >= len(self.base.start) and parent not in self.shared
 
     def _divide_by_group(self, node: int, points: Integers, level: int) -> None:
         """Put points under ``node``: one child for each group of the next level that divides them."""
@@ -354,12 +398,6 @@ class _Growth:
                 return
         self.draft.leaf[points] = node
         self.changes.born.append(self.draft.key[node])
-
-    def _top(self, node: int) -> int:
-        """The node itself, or what was wrapped around it in this update."""
-        while (parent := self.draft.parent[node]) >= len(self.base.start):
-            node = parent
-        return node
 
 
 def _paths(groups: Integers | None, n: int) -> Integers:
@@ -377,5 +415,6 @@ def _pure(tree: TreeArrays, codes: Integers) -> NDArray[np.bool_]:
 
 def _runs(codes: Integers) -> Iterator[Integers]:
     """Places of each code."""
-    order = np.argsort(codes, kind="stable")
-    yield from np.split(order, np.flatnonzero(np.diff(codes[order])) + 1)
+    if len(codes):
+        order = np.argsort(codes, kind="stable")
+        yield from np.split(order, np.flatnonzero(np.diff(codes[order])) + 1)

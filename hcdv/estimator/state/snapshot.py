@@ -79,6 +79,8 @@ def snapshot(model: Updating) -> tuple[Arrays, dict[str, Any]]:
         "next_point_key": live.next_point_key,
         "next_node_key": live.next_node_key,
         "n_updates": live.n_updates,
+        "since_rebalance": live.since_rebalance,
+        "next_id": live.next_id,
         "history": [update_facts(update) for update in model.history_],
         "columns": _column_names(model),
         "kernel_widths": dict(model.kernel_widths_),
@@ -148,6 +150,8 @@ def restore(model: Updating, encoder: Encoder, reader: Reader, facts: Mapping[st
         next_point_key=count(facts["next_point_key"], "next_point_key"),
         next_node_key=count(facts["next_node_key"], "next_node_key"),
         n_updates=count(facts["n_updates"], "n_updates"),
+        since_rebalance=count(facts["since_rebalance"], "since_rebalance"),
+        next_id=None if facts["next_id"] is None else count(facts["next_id"], "next_id"),
     )
     if tree.point_key.max() >= live.next_point_key or tree.node_key.max() >= live.next_node_key:
         raise ValueError("its keys are not below the next ones")
