@@ -6,6 +6,7 @@ checked against its SHA-256. Nothing is unpacked to disk and nothing in a file i
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import json
@@ -151,6 +152,11 @@ def _read(
                     raise ValueError(f"{where} is damaged: the checksum of {name!r} is wrong.")
                 arrays[name.removesuffix(".npy")] = _array(data, name, where)
     except (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, NotImplementedError, RuntimeError):
+        raise ValueError(f"{where} is not a saved HCDV file, or it is cut short.") from None
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        # A directory of the zip that points before the file's begin.
         raise ValueError(f"{where} is not a saved HCDV file, or it is cut short.") from None
     return arrays, meta
 

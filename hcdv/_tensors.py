@@ -54,7 +54,9 @@ def write_tensors(
     header = {"kind": kind, "version": version, "facts": dict(facts)}
     header["sha256"] = _digest(plain, header)
     with written_aside(path) as aside:
+        mode = aside.stat().st_mode
         numpy_files.save_file(plain, aside, metadata={_FORMAT: json.dumps(header)})
+        os.chmod(aside, mode)  # safetensors makes a file of its own, which only its owner can read
 
 
 def read_tensors(

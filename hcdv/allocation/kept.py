@@ -417,9 +417,18 @@ class _Step:
                     differences = np.tensordot(self._differences(cohort), self.weights, axes=(1, 0))
                     shift = differences.var(axis=0, ddof=1) * (1 / n_both + 1 / n_stale)
                 variance[points] += shift * (n_stale / n_known) ** 2
-        # What a point would have moved beside its leaf, had it been let.
-        variance[: self.n_old] += self.bias**2
+        variance[self.held] = self._held_variance()
         return np.sqrt(variance)
+
+    def _held_variance(self) -> Floats:
+        """What points that keep their differences would have moved beside their leaf, squared; float64 [h]."""
+        noise = np.zeros(self.n_old)
+        for cohort in self.cohorts:
+            if len(cohort.both) > 1:
+                differences = np.tensordot(self._differences(cohort), self.weights, axes=(1, 0))
+                noise[cohort.points] = differences.var(axis=0, ddof=1) / len(cohort.both)
+        away: Floats = self.bias[self.held] ** 2 - noise[self.held]
+        return np.maximum(away, 0.0)
 
     def _node_error(self) -> Floats:
         """The same of every node's value, as far as the pairs walked again tell; float64 [m]."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from hcdv._device import resolve_device
+from hcdv._device import DEVICES
 from hcdv._tensors import read_tensors, write_tensors
 from hcdv._torch_kind import is_module
+from hcdv._validation import check_choice
 from hcdv.encoder._spaces import Encoder
 from hcdv.encoder.embedding import is_embedding
 from hcdv.encoder.fixed import FixedEncoder
@@ -68,7 +69,7 @@ def load_encoder(
     OSError
         If it cannot be read.
     """
-    device = resolve_device(device)
+    check_choice(device, "device", DEVICES)
     _check_own(network, embedding)
     arrays, facts = read_tensors(path, KIND, FORMAT_VERSION)
     try:

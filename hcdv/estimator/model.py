@@ -14,6 +14,7 @@ from hcdv.allocation import Literal
 from hcdv.encoder import Contrastive, parse_encoder
 from hcdv.estimator.state import load_model, save_model
 from hcdv.estimator.state.recipe import from_facts, is_own
+from hcdv.estimator.state.snapshot import PLACES
 from hcdv.estimator.updating import Updating
 from hcdv.games import MultiFidelity
 
@@ -127,6 +128,8 @@ class HCDV(Updating):
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted model to a folder: arrays, JSON and safetensors, with checksums; no pickle.
 
+        Everything but the paths ``cache`` and ``checkpoint``, which are of this machine.
+
         Where an earlier state of the same model lies, only the updates since are written: an update costs
         what came with it.  Whatever moment a crash picks, the folder holds the old state or the new one.
 
@@ -184,8 +187,8 @@ class HCDV(Updating):
         """A model not yet fitted, from the parameters that a file tells of."""
         told = facts["parameters"]
         known = cls().get_params(deep=False)
-        if not isinstance(told, Mapping) or set(told) - set(known):
-            raise ValueError("it tells of parameters that are not known")
+        if not isinstance(told, Mapping) or set(told) - set(known) or set(told) & set(PLACES):
+            raise ValueError("it tells of parameters that a state does not have")
         given = {}
         for name, fact in told.items():
             if not is_own(fact):
@@ -196,6 +199,7 @@ class HCDV(Updating):
                 raise ValueError(f"the model was given {name} as an object of its own: pass {name}= again")
         model = cls(**given)
         model._check_parameters()
+        model._bounds()
         return model
 
     @classmethod

@@ -99,7 +99,7 @@ class Update:
             parts.append(f"{self.n_forgotten:,} forgotten")
         for name in ("born", "split", "dissolved"):
             if count := len(getattr(self, name)):
-                parts.append(f"{count:,} leaves {name}")
+                parts.append(f"{count:,} {'leaf' if count == 1 else 'leaves'} {name}")
         parts.append(f"{self.n_pairs} of {self.n_all_pairs} pairs walked")
         parts.append(f"error {self.error:.3f}, {self.seconds:.2f} s")
         return ", ".join(parts)

@@ -44,6 +44,8 @@ class Updating(Fitting):
     Every update is one step: it ends with new values, tree and record, or leaves all as it was.
     """
 
+    update_: Update
+
 
     def partial_fit(
         self,
@@ -129,6 +131,7 @@ class Updating(Fitting):
         refresh: str = "drift",
         rebalance_every: int = 3,
         tolerance: float = TOLERANCE,
+        note: str = "",
     ) -> Self:
         """Withdraw rows: they, their labels and names leave the model, and the others are valued without them.
 
@@ -141,7 +144,7 @@ class Updating(Fitting):
         groups : label, list of labels, or list of tuples of labels, optional
             Withdraw all rows of these groups (a seller, a source): labels of the coarsest level, or tuples
             coarse to fine.
-        refresh, rebalance_every, tolerance
+        refresh, rebalance_every, tolerance, note
             As in :meth:`partial_fit`.
 
         Raises
@@ -160,7 +163,7 @@ class Updating(Fitting):
             gone[live.position[_members(live, groups)]] = True
         if gone.all():
             raise ValueError(f"no row would be left: all {live.n_rows} were to be forgotten.")
-        step = Step("forget", options, gone=np.flatnonzero(gone))
+        step = Step("forget", options, gone=np.flatnonzero(gone), note=check_text(note, "note"))
         return self._apply(step, Progress(self.verbose > 0), begin)
 
     def update_validation(
@@ -170,6 +173,7 @@ class Updating(Fitting):
         *,
         refresh: str = "drift",
         tolerance: float = TOLERANCE,
+        note: str = "",
     ) -> Self:
         """Put other trusted rows into the place of those there were; without arguments, none.
 
@@ -177,7 +181,7 @@ class Updating(Fitting):
         ----------
         X_val : like X of the fit, optional
         y_val : labels of the classes of the fit, optional
-        refresh, tolerance
+        refresh, tolerance, note
             As in :meth:`partial_fit`.
         """
         begin, live = time.monotonic(), self._followed()
@@ -192,7 +196,8 @@ class Updating(Fitting):
                 spaces = self._spaces(X_val, "X_val")
             given, features = self._given(X_val, spaces)
             trusted = NewRows(given, features, spaces, labels_val, None)
-        return self._apply(Step("validation", options, new=trusted), progress, begin)
+        step = Step("validation", options, new=trusted, note=check_text(note, "note"))
+        return self._apply(step, progress, begin)
 
     def refresh(self) -> Self:
         """Value all rows anew on the tree as it is, by the encoder as it is: games, weights, every chain."""
@@ -225,13 +230,16 @@ class Updating(Fitting):
             return X, None
         return X, features_of(X, spaces, is_mixed=self.encoder_.is_mixed)
 
-    def play(self, step: Step) -> Self:
-        """Do again what a journal tells; it is not recorded once more."""
+    def play(self, step: Step, seconds: float) -> Self:
+        """Do again what a journal tells, and took so long then; it is not recorded once more."""
         new, given = step.new, self._live.rows.given
         if new is not None and given is not None and given.features is not None:
             features = features_of(new.X, new.spaces, is_mixed=self.encoder_.is_mixed)
             step = replace(step, new=replace(new, features=features))
-        return self._apply(step, Progress(self.verbose > 0), time.monotonic(), record=False)
+        self._apply(step, Progress(self.verbose > 0), time.monotonic(), record=False)
+        self.update_ = replace(self.update_, seconds=seconds)
+        self.history_ = [*self.history_[:-1], self.update_.without_nodes()]
+        return self
 
     def _apply(self, step: Step, progress: Progress, begin: float, *, record: bool = True) -> Self:
         """One update: the tree, then the values; everything is set at the end."""

@@ -46,6 +46,10 @@ if TYPE_CHECKING:
     from hcdv.estimator.updating import Updating
 
 
+# Parameters that name files: a state that came from elsewhere must not choose what is written where.
+PLACES = ("cache", "checkpoint")
+
+
 def snapshot(model: Updating) -> tuple[Arrays, dict[str, Any]]:
     """Arrays and facts of a fitted model; its encoder goes into a file of its own."""
     live = model._live
@@ -68,7 +72,11 @@ def snapshot(model: Updating) -> tuple[Arrays, dict[str, Any]]:
         arrays |= chains_arrays(live.chains)
     arrays |= history_arrays(model.history_)
     facts: dict[str, Any] = {
-        "parameters": {name: to_facts(value) for name, value in model.get_params(deep=False).items()},
+        "parameters": {
+            name: to_facts(value)
+            for name, value in model.get_params(deep=False).items()
+            if name not in PLACES
+        },
         "widths": widths_of(rows),
         "is_learned": bool(rows.is_learned),
         "seed": int(live.seed),
@@ -85,6 +93,7 @@ def snapshot(model: Updating) -> tuple[Arrays, dict[str, Any]]:
         "columns": _column_names(model),
         "kernel_widths": dict(model.kernel_widths_),
         "recall": model.neighbour_recall_,
+        "stopped_by": model.result_.stopped_by,
     }
     if live.chains is None:
         result_arrays, facts["result"] = pack_result(model.result_)
@@ -101,8 +110,8 @@ def restore(model: Updating, encoder: Encoder, reader: Reader, facts: Mapping[st
         What is missing or does not fit, in half a sentence.
     """
     classes = reader.arrays["classes"]
-    if classes.ndim != 1 or len(classes) < 2:
-        raise ValueError("it has fewer than two classes")
+    if classes.ndim != 1 or len(classes) < 2 or not (classes[1:] > classes[:-1]).all():
+        raise ValueError("classes are not two labels or more, each once and in order")
     n = len(reader.get("position", np.int64, None))
     position = reader.within("position", np.int64, 0, n - 1, n)
     if len(np.unique(position)) < n:
@@ -171,7 +180,7 @@ def restore(model: Updating, encoder: Encoder, reader: Reader, facts: Mapping[st
     else:
         moments = chains.moments(tree)
         result = chain_result(
-            moments, "update" if live.n_updates else "n_permutations", dict.fromkeys(weights), weights, tree,
+            moments, str(facts["stopped_by"]), dict.fromkeys(weights), weights, tree,
             data_tree, None, position, ids=ids, labels=classes[labels],
         )  # fmt: skip
     model._set(result, data_tree, {}, {})

@@ -30,7 +30,7 @@ from hcdv._files import written_aside
 from hcdv._journal import EMPTY, append_record, begin_journal, read_records
 from hcdv._locks import locked
 from hcdv.encoder import load_encoder, save_encoder
-from hcdv.estimator.state.pack import Reader, step_arrays, step_facts, step_of
+from hcdv.estimator.state.pack import Reader, number, step_arrays, step_facts, step_of
 from hcdv.estimator.state.snapshot import restore, snapshot, widths_of
 
 if TYPE_CHECKING:
@@ -43,6 +43,8 @@ CURRENT = "CURRENT"
 MOST_REPLAY = 5.0
 # A journal larger than its snapshot is no saving.
 MOST_BYTES = 1.0
+# Times that a state is looked for whose files another process replaces.
+ATTEMPTS = 5
 # Bytes of CURRENT at most.
 _NOTE_LIMIT = 1 << 16
 
@@ -139,14 +141,37 @@ def load_model(
     if not folder.is_dir():
         what = "is a file" if folder.exists() else "does not exist"
         raise ValueError(f"{where} {what}; a saved model is a folder.")
-    note = _read_note(folder)
+    for _ in range(ATTEMPTS):
+        note = _read_note(folder)
+        try:
+            return _load(make, folder, where, note, network, embedding)
+        except (FileNotFoundError, IsADirectoryError) as error:
+            # Another process may just have put a new generation in the place of this one.
+            if _read_note(folder)["generation"] == note["generation"]:
+                name = Path(error.filename or "").name
+                raise ValueError(f"{where} is damaged: {name} is missing, or no file.") from None
+    raise ValueError(f"{where} is being changed all the time; try again later.")
+
+
+def _load(
+    make: Callable[[Mapping[str, Any]], Updating],
+    folder: Path,
+    where: str,
+    note: Mapping[str, Any],
+    network: Any,
+    embedding: Any,
+) -> tuple[Updating, Store]:
+    """The model that a note tells of."""
     store = Store(folder, note["lineage"], note["generation"], note["committed"])
+    for kind in _SUFFIX:
+        if not store.file(kind).is_file():
+            raise FileNotFoundError(2, "is missing", str(store.file(kind)))
     arrays, meta = read_archive(store.file("snapshot"), "state", FORMAT_VERSION)
     if meta.get("lineage") != store.lineage or meta.get("generation") != store.generation:
         raise ValueError(f"{where} is damaged: its snapshot is of another state.")
     encoder_file = store.file("encoder")
-    if not encoder_file.exists() or meta.get("encoder") != file_digest(encoder_file):
-        raise ValueError(f"{where} is damaged: its encoder is missing, or of another state.")
+    if meta.get("encoder") != file_digest(encoder_file):
+        raise ValueError(f"{where} is damaged: its encoder is of another state.")
     encoder = load_encoder(encoder_file, network=network, embedding=embedding)
     try:
         model = make(meta)
@@ -170,11 +195,12 @@ def _replay(model: Updating, store: Store, where: str) -> None:
         try:
             live = model._live
             step = step_of(Reader(arrays), meta, widths_of(live.rows), live.n_rows, len(model.classes_))
-            model.play(step)
-        except (TypeError, ValueError, LookupError) as error:
+            seconds = number(meta.get("seconds"), "seconds")
+            model.play(step, seconds)
+        except (TypeError, ValueError, LookupError, ArithmeticError) as error:
             raise ValueError(f"{name} cannot be played again: {str(error).rstrip('.')}.") from None
         store.committed, store.sequence = size, store.sequence + 1
-        store.replay += float(meta.get("seconds", 0.0))
+        store.replay += seconds
 
 
 def _step_meta(store: Store, step: Step, seconds: float) -> dict[str, Any]:
