@@ -160,8 +160,8 @@ def renewed(
     weights : float64 [p]
         Of the games in the sum whose values count.
     tolerance : float
-        A share of ``1 / SHARE`` of the pairs is walked, and then halves of that until the error is not above
-        this.
+        A share of ``1 / SHARE`` of the pairs is walked, and then as many more as it seems to take, until the
+        error is not above this.
     affected : bool [m] or None
         Leaves (nodes of ``tree``) that rows entered or left.  Where given, only their rows are valued anew;
         in the others rows keep their differences, and move with their leaf.
@@ -176,15 +176,16 @@ def renewed(
     order = (chains.next_pair + np.arange(n_pairs)) % n_pairs
     fresh: dict[int, Floats] = {}
     v_full = chains.v_full
+    wanted = at_once
     while True:
-        more = max(1, at_once // 2) if fresh else at_once
-        turn = order[len(fresh) : len(fresh) + more].tolist()
+        turn = order[len(fresh) : wanted].tolist()
         for pair, (points, _, value) in zip(turn, threads.map(walk, turn), strict=True):
             fresh[pair], v_full = points, value
         step = _Step(chains, kept, tree, fresh, weights, v_full - v_empty, affected)
         renewal = step.renewal()
         if renewal.error <= tolerance or len(fresh) == n_pairs:
             break
+        wanted = _wanted(len(fresh), n_pairs, renewal.error, tolerance)
     walked = chains.walked.copy()
     walked[list(fresh)] = chains.update + 1
     after = KeptChains(
@@ -198,6 +199,15 @@ def renewed(
         next_pair=int((chains.next_pair + len(fresh) - at_once // 2) % n_pairs),
     )
     return after, renewal
+
+
+def _wanted(n_fresh: int, n_pairs: int, error: float, tolerance: float) -> int:
+    """Pairs after which the error should be as asked: its square goes as 1 / walked - 1 / all."""
+    if not np.isfinite(error):
+        return n_pairs
+    share = (tolerance / error) ** 2 * (1 / n_fresh - 1 / n_pairs) + 1 / n_pairs
+    # As pairs go by twos on the usual machine; and always some more.
+    return min(n_pairs, max(n_fresh + 2, 2 * int(np.ceil(0.5 / share))))
 
 
 def _at_once(n_pairs: int) -> int:
