@@ -36,6 +36,20 @@ def encode_known(y: ArrayLike, n: int, classes: NDArray[Any], name: str) -> NDAr
     return by_value[np.searchsorted(classes[by_value], labels)].astype(np.int64)
 
 
+def check_together(X_val: Any, y_val: Any) -> None:
+    """That trusted rows come with their labels, or neither comes."""
+    if (X_val is None) != (y_val is None):
+        missing = "y_val" if y_val is None else "X_val"
+        raise ValueError(f"X_val and y_val come together, but {missing} is missing.")
+
+
+def names_of_rows(X: Any, n: int) -> NDArray[Any]:
+    """A frame's index where it tells the rows apart, else 0..n-1."""
+    index = getattr(X, "index", None)
+    is_named = index is not None and getattr(index, "is_unique", False) and len(index) == n
+    return np.asarray(index) if is_named else np.arange(n)
+
+
 def shown(label: Any) -> str:
     """A label as a message shows it: 0, not np.int64(0)."""
     if isinstance(label, (np.datetime64, np.timedelta64)):

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import issparse
 
-from hcdv._labels import encode_known, encode_labels
+from hcdv._labels import check_together, encode_known, encode_labels, names_of_rows
 from hcdv.encoder import make_encoder
 
 
@@ -59,16 +59,12 @@ def check_rows(X: Any, y: ArrayLike | None, X_val: Any, y_val: ArrayLike | None)
     if y is None:
         raise ValueError("y must be the labels of the rows, got None: rows are valued under labels.")
     classes, labels = encode_labels(y, n)
-    if (X_val is None) != (y_val is None):
-        missing = "y_val" if y_val is None else "X_val"
-        raise ValueError(f"X_val and y_val come together, but {missing} is missing.")
+    check_together(X_val, y_val)
     labels_val = None
     if X_val is not None and y_val is not None:
         X_val, n_val = _plain(X_val, "X_val")
         labels_val = encode_known(y_val, n_val, classes, "y_val")
-    index = getattr(X, "index", None)
-    is_named = index is not None and getattr(index, "is_unique", False) and len(index) == n
-    return Rows(X, classes, labels, X_val, labels_val, np.asarray(index) if is_named else np.arange(n))
+    return Rows(X, classes, labels, X_val, labels_val, names_of_rows(X, n))
 
 
 def _plain(X: Any, name: str) -> tuple[Any, int]:

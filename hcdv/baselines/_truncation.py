@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -38,8 +36,6 @@ class TruncatedGame:
     def __init__(self, game: RetrainedGame, tolerance: float, v_full: float) -> None:
         self.n_points, self.v_empty = game.n_points, game.v_empty
         self.game, self.tolerance, self.v_full = game, tolerance, v_full
-        self.n_truncated = 0
-        self._lock = threading.Lock()
 
     def chains(self, orders: Indices, stops: Indices) -> Values:
         stops = stops_by_chain(orders, stops)
@@ -55,8 +51,6 @@ class TruncatedGame:
             values[k] = value
             near = near + 1 if abs(self.v_full - value) <= self.tolerance else 0
             if near == patience and stops[k] < self.n_points:
-                with self._lock:
-                    self.n_truncated += 1
                 ends = np.array([stops[k], self.n_points])
                 values[k:] = np.interp(stops[k:], ends, [value, self.v_full])
                 break

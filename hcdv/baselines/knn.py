@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import issparse
 from scipy.spatial.distance import cdist
 
+from hcdv._labels import names_of_rows
 from hcdv._progress import Progress
 from hcdv._random import RandomState, check_seed
 from hcdv._validation import as_array, check_int, check_labels, check_matrix
@@ -89,11 +90,9 @@ def knn_shapley(
         else:
             values = knn_shapley_values(rows, y, queries, y_val, k, n_jobs)
     labels = check_labels(y, len(values), "y")
-    index = getattr(X, "index", None)
-    is_named = index is not None and getattr(index, "is_unique", False)
     return ValuationResult(
         values=values,
-        ids=np.asarray(index) if is_named else np.arange(len(values)),
+        ids=names_of_rows(X, len(values)),
         parts={"knn": values},
         weights={"knn": 1.0},
         v_empty=0.0,

@@ -7,16 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hcdv._labels import encode_known, shown
+from hcdv._labels import check_together, encode_known, names_of_rows, shown
 from hcdv.hierarchy import Hierarchy
 
 
 def check_validation(
     X_val: Any, y_val: ArrayLike | None, classes: NDArray[Any]
 ) -> NDArray[np.int64] | None:
-    if (X_val is None) != (y_val is None):
-        missing = "y_val" if y_val is None else "X_val"
-        raise ValueError(f"X_val and y_val come together, but {missing} is missing.")
+    check_together(X_val, y_val)
     if X_val is None or y_val is None:
         return None
     return encode_known(y_val, count_rows(X_val, "X_val"), classes, "y_val")
@@ -63,11 +61,7 @@ def check_column_names(X: Any) -> None:
 
 def check_ids(ids: ArrayLike | None, X: Any, n: int) -> NDArray[Any]:
     if ids is None:
-        index = getattr(X, "index", None)
-        # Row labels that repeat are no names.
-        if index is not None and getattr(index, "is_unique", False) and len(index) == n:
-            return np.asarray(index)
-        return np.arange(n)
+        return names_of_rows(X, n)
     names = np.asarray(ids)
     if names.ndim != 1 or len(names) != n:
         raise ValueError(f"ids must be 1-dimensional of length {n}, got shape {names.shape}.")
