@@ -1,5 +1,8 @@
 """Whatever comes, goes and is refreshed, in whatever order: the model is one of the data as they are."""
 
+import tempfile
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
@@ -40,6 +43,8 @@ class Updates(RuleBasedStateMachine):
     )
     def fit(self, n, seed, n_levels, utility, trusted, n_permutations, leaf_size):
         self.random = np.random.default_rng(seed)
+        self.temporary = tempfile.TemporaryDirectory()
+        self.folder = Path(self.temporary.name)
         self.n_levels, self.trusted = n_levels, trusted
         self.rebalanced = False
         self.row, self.name = self.random.choice(1000, n, replace=False), np.arange(n)
@@ -112,7 +117,44 @@ class Updates(RuleBasedStateMachine):
     def refresh(self):
         self.model.refresh()
 
-    # Rules that save, load and kill go here.
+    @rule()
+    def save(self):
+        """What is on disk is the model, bit for bit."""
+        self.model.save(self.folder / "state")
+        assert_same_bits(self.model, HCDV.load(self.folder / "state"))
+
+    @precondition(lambda self: (self.folder / "state").exists())
+    @rule()
+    def go_on_from_disk(self):
+        self.model.save(self.folder / "state")
+        self.model = HCDV.load(self.folder / "state")
+
+    @precondition(lambda self: (self.folder / "state").exists())
+    @rule(share=st.floats(0.0, 1.0))
+    def die_while_saving(self, share):
+        """A journal cut anywhere behind what was noted holds the state before; the update is sent again."""
+        self.model.save(self.folder / "state")
+        store, before = self.model._store, self.model.values_
+        noted, file = (self.folder / "state" / "CURRENT").read_bytes(), store.file("journal")
+        size = file.stat().st_size
+        row, groups = self.random.choice(1000, 5, replace=False), self.some_groups(5, 3)
+        self.come(row, groups)
+        self.model.save(self.folder / "state")
+        self.rebalanced = False
+        if store.file("journal") != file:
+            return  # a new snapshot has taken its place
+        whole = file.read_bytes()
+        cut = size + int(share * (len(whole) - size))
+        file.write_bytes(whole[:cut])
+        (self.folder / "state" / "CURRENT").write_bytes(noted)
+        found = HCDV.load(self.folder / "state")
+        if cut < len(whole):
+            np.testing.assert_array_equal(found.values_, before)
+            name = self.name[-5:]
+            found.partial_fit(X[row], Y[row], ids=name, groups=groups if self.n_levels else None)
+            found.save(self.folder / "state")
+        assert_same_bits(self.model, found)
+        self.model = found
 
     @invariant()
     def sums_hold(self):
@@ -135,6 +177,7 @@ class Updates(RuleBasedStateMachine):
 
     def teardown(self):
         if hasattr(self, "model"):
+            self.temporary.cleanup()
             for label in set(Y.tolist()) - set(Y[self.row].tolist()):
                 self.come(np.flatnonzero(label == Y)[:1], self.some_groups(1, 1))
             self.model.refresh()

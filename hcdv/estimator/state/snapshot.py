@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hcdv._moments import Moments
 from hcdv._result_file import pack_result, unpack_result
 from hcdv._validation import check_number
 from hcdv.encoder import Encoder, Spaces
@@ -70,6 +71,10 @@ def snapshot(model: Updating) -> tuple[Arrays, dict[str, Any]]:
         arrays |= lists_arrays(lists, f"lists{k}_")
     if live.chains is not None:
         arrays |= chains_arrays(live.chains)
+        nodes = model.result_.node_moments
+        assert nodes is not None
+        # A walk sums nodes in another order than their points: not the same bits.
+        arrays |= {"node_mean": nodes.mean, "node_comoment": nodes.comoment}
     arrays |= history_arrays(model.history_)
     facts: dict[str, Any] = {
         "parameters": {
@@ -179,6 +184,11 @@ def restore(model: Updating, encoder: Encoder, reader: Reader, facts: Mapping[st
         result = _result_of(reader, facts)
     else:
         moments = chains.moments(tree)
+        moments.nodes = Moments(
+            chains.n_pairs,
+            reader.finite("node_mean", np.float64, *moments.nodes.mean.shape),
+            reader.finite("node_comoment", np.float64, *moments.nodes.comoment.shape),
+        )
         result = chain_result(
             moments, str(facts["stopped_by"]), dict.fromkeys(weights), weights, tree,
             data_tree, None, position, ids=ids, labels=classes[labels],
