@@ -38,9 +38,10 @@ if TYPE_CHECKING:
 
 FORMAT_VERSION = 1
 CURRENT = "CURRENT"
-# Seconds that the updates in a journal have taken, beyond which a new snapshot is written instead: they are
-# played again whenever the model is loaded.
-MOST_REPLAY = 5.0
+# Seconds that the updates in a journal may have taken before a new snapshot is written: they are played again
+# whenever the model is loaded.  More where a snapshot costs more: so many bytes are written in a second.
+MOST_REPLAY = 1.0
+BYTES_A_SECOND = 50e6
 # A journal larger than its snapshot is no saving.
 MOST_BYTES = 1.0
 # Times that a state is looked for whose files another process replaces.
@@ -105,7 +106,9 @@ def save_model(model: Updating, path: str | os.PathLike[str], store: Store | Non
             return store
         assert store is not None
         _check_current(store)
-        fits = store.replay + sum(seconds for _, seconds in store.pending) <= MOST_REPLAY
+        size = store.file("snapshot").stat().st_size
+        replay = store.replay + sum(seconds for _, seconds in store.pending)
+        fits = replay <= MOST_REPLAY * (1 + size / BYTES_A_SECOND)
         for step, seconds in list(store.pending):
             content = archive_bytes(step_arrays(step), _step_meta(store, step, seconds))
             store.committed = append_record(store.file("journal"), content, store.committed)
@@ -113,7 +116,6 @@ def save_model(model: Updating, path: str | os.PathLike[str], store: Store | Non
             store.replay += seconds
             store.pending.pop(0)
             _write_note(store)
-        size = store.file("snapshot").stat().st_size
         if not fits or store.committed > MOST_BYTES * size:
             _compact(model, store)
     return store
