@@ -15,7 +15,7 @@ from hcdv._moments import Moments
 from hcdv._random import RandomState, check_seed
 from hcdv._result_file import FORMAT_VERSION, unpack_result, write_result
 from hcdv._validation import check_choice, check_fraction, check_number
-from hcdv.selection import select_top, two_means_threshold
+from hcdv.selection import select_by_lot, select_top, two_means_threshold
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -170,26 +170,42 @@ class ValuationResult:
         return np.argsort(self.values, kind="stable").astype(np.int64)
 
     def select(
-        self, fraction: float, quota: str = "leaf", random_state: RandomState = 0
+        self,
+        fraction: float,
+        quota: str = "leaf",
+        floor: float | str | None = "auto",
+        random_state: RandomState = 0,
     ) -> NDArray[np.int64]:
-        """Positions of the highest-valued ``fraction`` of the rows, ascending.
+        """Positions of a ``fraction`` of the rows to train on, ascending.
 
         Parameters
         ----------
         fraction : float in [0, 1]
             Exactly ``round(fraction * n)`` rows are returned.
         quota : {"leaf", "class", "global"}
-            Whether the share is taken inside each leaf of the tree (keeps every region of the data; best
-            on every data set tried), inside each class, or over all rows.
+            Whether the share is taken inside each leaf of the tree (keeps every region of the data),
+            inside each class, or over all rows.
+        floor : "auto", float or None
+            Rows worth this or more are drawn by lot; a leaf or class that has too few gives all of them, and
+            the others more.  Where there are too few altogether the highest of the rest follow.  ``"auto"``
+            is 0 (of scores that are about no game the lowest of the upper cluster, as in
+            :meth:`label_issues`): rows that cost the others more than they explain stay out, the others stand
+            for their region in all its variety.  None takes the highest values: typical rows, a share of
+            which trains worse models.
         random_state : int or generator
-            Breaks ties.
+            Draws the lots.
 
         Returns
         -------
         int64 [round(fraction * n)]
+
+        Notes
+        -----
+        ``python -m bench.selection`` compares these rules with rows drawn by lot, on clean and on noisy labels.
         """
         fraction = check_fraction(fraction, "fraction")
         check_choice(quota, "quota", QUOTAS)
+        seed = check_seed(random_state)
         if quota == "leaf":
             if self.hierarchy is None:
                 raise ValueError("quota='leaf' needs a tree, and this result has none; use 'global'.")
@@ -200,7 +216,19 @@ class ValuationResult:
             strata = np.unique(self.labels, return_inverse=True)[1]
         else:
             strata = np.zeros(len(self), np.int64)
-        return select_top(self.values, fraction, strata.astype(np.int64), check_seed(random_state))
+        strata = strata.astype(np.int64)
+        if floor is None:
+            return select_top(self.values, fraction, strata, seed)
+        return select_by_lot(self.values, fraction, strata, self._floor(floor), seed)
+
+    def _floor(self, floor: float | str) -> float:
+        if not isinstance(floor, str):
+            return check_number(floor, "floor")
+        check_choice(floor, "floor", ("auto",))
+        if self.has_game:
+            return 0.0
+        above = self.values[self.values > two_means_threshold(self.values)]
+        return float(above.min(initial=np.inf))
 
     def label_issues(self) -> pd.DataFrame:
         """Rows by suspicion of a wrong label, most suspicious first.

@@ -30,22 +30,80 @@ def select_top(
         largest remainders.
     """
     n = len(values)
-    if n == 0:
-        return np.empty(0, np.int64)
     rng = generator(seed, "select")
     sizes = np.bincount(strata)
-    wanted = fraction * sizes
+    quota = _whole(fraction * sizes, sizes, round(fraction * n), rng)
+    return _first(np.lexsort((rng.random(n), -values, strata)), strata, sizes, quota)
+
+
+def select_by_lot(
+    values: NDArray[np.float64], fraction: float, strata: NDArray[np.int64], floor: float, seed: int
+) -> NDArray[np.int64]:
+    """Rows worth ``floor`` or more by lot, the same share of every stratum as far as it has them.
+
+    A stratum with too few of them gives all it has, and the others more.  Where all of them together are too
+    few, the highest of the rest follow.
+
+    Parameters
+    ----------
+    values, fraction, strata
+        As in :func:`select_top`.
+    floor : float
+    seed : int
+        Draws the lots, and breaks ties.
+
+    Returns
+    -------
+    int64 [round(fraction * n)]
+        Positions, ascending.
+    """
+    n, wanted = len(values), round(fraction * len(values))
+    rng = generator(seed, "select")
+    good = values >= floor
+    if good.sum() <= wanted:
+        return select_top(np.minimum(values, floor), fraction, np.zeros(n, np.int64), seed)
+    sizes = np.bincount(strata)
+    at_most = np.bincount(strata[good], minlength=len(sizes))
+    quota = _whole(_level(at_most, sizes, wanted), at_most, wanted, rng)
+    return _first(np.lexsort((rng.random(n), ~good, strata)), strata, sizes, quota)
+
+
+def _level(
+    at_most: NDArray[np.int64], sizes: NDArray[np.int64], total: int
+) -> NDArray[np.float64]:
+    """min(at_most, share * sizes) with the one share at which they sum to ``total``; float64 [k]."""
+    full = at_most / np.maximum(sizes, 1)
+    order = np.argsort(full, kind="stable")
+    # Once the first strata in this order are full, the others share what is left of the total.
+    left = total - np.concatenate([[0], np.cumsum(at_most[order])[:-1]])
+    share = left / np.maximum(np.cumsum(sizes[order][::-1])[::-1], 1)
+    last = int(np.argmax(share <= full[order]))
+    return np.minimum(at_most, share[last] * sizes)
+
+
+def _whole(
+    wanted: NDArray[np.float64], at_most: NDArray[np.int64], total: int, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Whole numbers near ``wanted`` that sum to ``total``, by largest remainders; int64 [k]."""
     # Tiny excess: 0.3 * 10 is 3.0000000000000004 or 2.9999999999999996 depending on the sum's path.
     quota = np.floor(wanted + 1e-9).astype(np.int64)
     remainder = np.maximum(wanted - quota, 0.0)
-    missing = round(fraction * n) - int(quota.sum())
+    missing = total - int(quota.sum())
     if missing > 0:
-        room = np.flatnonzero(quota < sizes)
+        room = np.flatnonzero(quota < at_most)
         by_remainder = np.lexsort((rng.random(len(room)), -np.round(remainder[room], 9)))
         quota[room[by_remainder[:missing]]] += 1
-    ranked = np.lexsort((rng.random(n), -values, strata))
+    return quota
+
+
+def _first(
+    ranked: NDArray[np.intp], strata: NDArray[np.int64], sizes: NDArray[np.int64], quota: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """The first rows of each stratum, of rows ranked stratum by stratum; ascending."""
+    if not len(ranked):
+        return np.empty(0, np.int64)
     first = np.concatenate([[0], np.cumsum(sizes)[:-1]])
-    place = np.arange(n) - first[strata[ranked]]
+    place = np.arange(len(ranked)) - first[strata[ranked]]
     return np.sort(ranked[place < quota[strata[ranked]]])
 
 

@@ -37,15 +37,63 @@ def test_selection_has_the_exact_size(result, quota, fraction):
 
 def test_quotas_do_what_they_say(result):
     leaf = result.hierarchy.leaf_of_point()
-    taken = np.bincount(np.unique(leaf, return_inverse=True)[1][result.select(0.3)])
+    chosen = result.select(0.3, floor=None)
+    taken = np.bincount(np.unique(leaf, return_inverse=True)[1][chosen])
     sizes = np.unique(leaf, return_counts=True)[1]
     assert (np.abs(taken - 0.3 * sizes) < 1).all()
-    chosen = result.select(0.3, "global")
+    chosen = result.select(0.3, "global", floor=None)
     assert result.values[chosen].min() >= np.delete(result.values, chosen).max()
     by_class = result.select(0.3, "class")
     for label in np.unique(result.labels):
         share = (result.labels[by_class] == label).sum() / (result.labels == label).sum()
         assert abs(share - 0.3) < 0.05
+
+
+def test_rows_that_are_worth_something_are_drawn_by_lot(result):
+    values, leaf = result.values, np.unique(result.hierarchy.leaf_of_point(), return_inverse=True)[1]
+    n_good, sizes = int((values >= 0).sum()), np.bincount(leaf)
+    for fraction in (0.1, 0.5, n_good / 300, 0.98):
+        chosen = np.isin(np.arange(300), result.select(fraction))
+        # No row below 0 while one above is left out; below 0 the highest.
+        assert values[chosen].min() >= min(0.0, values[~chosen].max())
+        if chosen.sum() < n_good:
+            # Leaves differ by less than a row from one share, but where they have given all they have.
+            taken, good = np.bincount(leaf[chosen], minlength=len(sizes)), np.bincount(leaf[values >= 0])
+            share = max((taken - 1) / sizes)
+            assert ((taken == good) | (taken > share * sizes - 1)).all()
+    draws = [result.select(0.1, "global", random_state=seed) for seed in range(400)]
+    share = np.bincount(np.concatenate(draws), minlength=300) / 400
+    assert (share[values < 0] == 0).all()
+    expected = 30 / (values >= 0).sum()
+    assert np.abs(share[values >= 0] - expected).max() < 5 * (expected / 400) ** 0.5
+
+
+def test_a_floor_of_ones_own(result):
+    median = float(np.median(result.values))
+    best = np.sort(result.ranking()[150:])
+    np.testing.assert_array_equal(result.select(0.5, "global", floor=median), best)
+    assert np.isin(result.select(0.3, floor=median), best).all()
+    np.testing.assert_array_equal(result.select(0.5, floor=1e9), best)
+    for floor, error, sentence in [
+        ("high", ValueError, "floor must be one of 'auto', got 'high'"),
+        (np.nan, ValueError, "floor must lie in"),
+        (True, TypeError, "floor must be a number, got True"),
+    ]:
+        with pytest.raises(error, match=sentence):
+            result.select(0.3, floor=floor)
+
+
+def test_of_scores_the_upper_cluster_is_drawn_from():
+    values = np.array([0.9, 0.1, 0.8, 1.0, 0.2, 0.95])
+    scores = ValuationResult(
+        values=values, ids=np.arange(6), parts={}, weights={}, v_empty=0.0, v_full=values.sum(),
+        n_evaluations=0, n_permutations=0, stopped_by="exact", has_game=False,
+    )  # fmt: skip
+    drawn = {tuple(scores.select(1 / 3, "global", random_state=seed)) for seed in range(100)}
+    assert {row for pair in drawn for row in pair} == {0, 2, 3, 5} and len(drawn) == 6
+    np.testing.assert_array_equal(scores.select(5 / 6, "global"), [0, 2, 3, 4, 5])
+    alike = dataclasses.replace(scores, values=np.ones(6))
+    assert len(alike.select(0.5, "global")) == 3
 
 
 def test_label_issues_lists_the_lowest_first(result):
@@ -161,7 +209,7 @@ def test_bad_requests(result):
         bare.select(0.3)
     with pytest.raises(ValueError, match="no parts"):
         bare.reweight(kernel=1)
-    np.testing.assert_array_equal(bare.select(1 / 3, "global"), [2])
+    np.testing.assert_array_equal(bare.select(1 / 3, "global", floor=None), [2])
 
 
 def test_a_damaged_file_gives_one_sentence(result, tmp_path):

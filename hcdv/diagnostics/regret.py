@@ -14,7 +14,7 @@ def theorem_2(seen: Evidence, fraction: float) -> list[Line]:
     """Regret of the best ``fraction`` of the rows by the model, in surrogate value (Eq. 28) and in v."""
     truth = seen.reference_points
     chosen = np.zeros(len(truth), np.bool_)
-    chosen[_positions(seen, seen.result.select(fraction, quota="global"))] = True
+    chosen[_positions(seen, seen.result.select(fraction, "global", floor=None))] = True
     k = int(chosen.sum())
     best = np.zeros(len(truth), np.bool_)
     best[np.argsort(-truth, kind="stable")[:k]] = True
