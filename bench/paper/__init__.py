@@ -1,0 +1,16 @@
+"""The paper's tables and figures, our number beside the printed one.
+
+    python -m bench.paper table1 --scale laptop
+
+========================  ==================================================================
+``retraining.py``         Tables 1 and 2: top 30%, stability, time
+``opendataval.py``        Table 3: the protocol of ``bench.protocol``
+``augmentation.py``       Figures 1 and 2: candidates beside Fashion-MNIST
+``stream.py``             Figure 3: the stream of ``bench.streaming``
+``marketplace.py``        Tables 4 and 5: five sellers of Adult rows
+``theory.py``             Proposition 1, Theorem 1, Eqs. 16-17: plots
+``_experiment.py``        what each of these is made of
+``_store.py``             results as JSON, one cell after the other, so that a killed run goes on
+``_page.py``              docs/paper.md
+========================  ==================================================================
+"""
