@@ -64,6 +64,7 @@ def pack_result(result: ValuationResult) -> tuple[dict[str, NDArray[Any]], dict[
         "has_parts": bool(result.parts),
         "has_game": bool(result.has_game),
         "fidelity": [[name, what] for name, what in result.fidelity.items()],
+        "likelihoods": list(result.likelihoods),
         "count": 0 if result.point_moments is None else result.point_moments.count,
     }
     return arrays, facts
@@ -116,6 +117,12 @@ def unpack_result(
     if not isinstance(facts["has_game"], bool):
         raise ValueError("has_game is neither true nor false")
     _check_arrays(arrays, tree, len(weights), has_parts=has_parts)
+    likelihoods = meta.get("likelihoods", [])
+    if not isinstance(likelihoods, list) or not all(
+        isinstance(name, str) and name in weights for name in likelihoods
+    ):
+        raise ValueError("likelihoods is no list of parts")
+    facts["likelihoods"] = tuple(likelihoods)
 
     moments = {
         name: Moments(_count(meta, "count", 1), arrays[f"{name}_mean"], arrays[f"{name}_comoment"])

@@ -6,6 +6,7 @@ value along *chains* (permutations cut at stops) and over unions of groups; a ga
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
@@ -93,6 +94,11 @@ def chains_from_start(game: AdditiveGame, orders: Indices, stops: Indices) -> Va
     for t, order in enumerate(orders):
         values[t] = game.chain_from(empty, order, stops[t])
     return values
+
+
+def log_likelihoods(games: Mapping[str, Any]) -> tuple[str, ...]:
+    """Names of the games whose v is a log-likelihood per row, less that of guessing."""
+    return tuple(name for name, game in games.items() if getattr(game, "is_log_likelihood", False))
 
 
 def stops_by_chain(orders: Indices, stops: Indices) -> Indices:

@@ -32,40 +32,80 @@ def select_top(
     n = len(values)
     rng = generator(seed, "select")
     sizes = np.bincount(strata)
-    quota = _whole(fraction * sizes, sizes, round(fraction * n), rng)
+    quota = _whole(fraction * sizes.astype(np.float64), sizes, round(fraction * n), rng)
     return _first(np.lexsort((rng.random(n), -values, strata)), strata, sizes, quota)
 
 
 def select_by_lot(
-    values: NDArray[np.float64], fraction: float, strata: NDArray[np.int64], floor: float, seed: int
+    values: NDArray[np.float64],
+    fraction: float,
+    strata: NDArray[np.int64],
+    classes: NDArray[np.int64],
+    floors: NDArray[np.float64],
+    seed: int,
 ) -> NDArray[np.int64]:
-    """Rows worth ``floor`` or more by lot, the same share of every stratum as far as it has them.
+    """Good rows by lot, the same share of every class, and in it of every stratum as far as it has them.
 
-    A stratum with too few of them gives all it has, and the others more.  Where all of them together are too
-    few, the highest of the rest follow.
+    A stratum with too few good rows gives all it has, and the others more.  Where a class has too few, its
+    highest of the rest follow.
 
     Parameters
     ----------
-    values, fraction, strata
-        As in :func:`select_top`.
-    floor : float
+    values : float64 [n]
+    fraction : float
+        Share of rows to keep, in [0, 1].
+    strata : int64 [n]
+        Number of each row's stratum; neighbours in this numbering make up for what rounding takes.
+    classes : int64 [n]
+        Class 0..C-1 of each row; one class where they do not matter.
+    floors : float64 [n]
+        A row is good whose value is its floor or more.
     seed : int
-        Draws the lots, and breaks ties.
+        Draws the lots.
 
     Returns
     -------
     int64 [round(fraction * n)]
         Positions, ascending.
     """
-    n, wanted = len(values), round(fraction * len(values))
     rng = generator(seed, "select")
-    good = values >= floor
-    if good.sum() <= wanted:
-        return select_top(np.minimum(values, floor), fraction, np.zeros(n, np.int64), seed)
-    sizes = np.bincount(strata)
-    at_most = np.bincount(strata[good], minlength=len(sizes))
-    quota = _whole(_level(at_most, sizes, wanted), at_most, wanted, rng)
-    return _first(np.lexsort((rng.random(n), ~good, strata)), strata, sizes, quota)
+    sizes = np.bincount(classes)
+    wanted = _whole(fraction * sizes.astype(np.float64), sizes, round(fraction * len(values)), rng)
+    lots = rng.random(len(values))
+    chosen = [np.empty(0, np.int64)]
+    for code, count in enumerate(wanted.tolist()):
+        rows = np.flatnonzero(classes == code)
+        good = rows[values[rows] >= floors[rows]]
+        if len(good) > count:
+            chosen.append(_lots_by_stratum(rows, good, strata, lots, count, rng))
+        else:
+            rest = np.setdiff1d(rows, good)
+            highest = np.lexsort((lots[rest], -values[rest]))[: count - len(good)]
+            chosen += [good, rest[highest]]
+    return np.sort(np.concatenate(chosen))
+
+
+def _lots_by_stratum(
+    rows: NDArray[np.int64],
+    good: NDArray[np.int64],
+    strata: NDArray[np.int64],
+    lots: NDArray[np.float64],
+    count: int,
+    rng: np.random.Generator,
+) -> NDArray[np.int64]:
+    """``count`` of the good rows, in proportion to all rows of each stratum as far as it has them."""
+    names, stratum = np.unique(strata[rows], return_inverse=True)
+    of_good = np.searchsorted(names, strata[good])
+    sizes, at_most = np.bincount(stratum), np.bincount(of_good, minlength=len(names))
+    # Ends of the strata's shares on a line; every stretch of length 1 holds one chosen row, wherever it starts.
+    ends = np.cumsum(_level(at_most, sizes, count))
+    ends[-1] = count
+    quota = np.diff(np.floor(ends + rng.random() + 1e-9), prepend=0.0).astype(np.int64)
+    quota = np.minimum(quota, at_most)
+    missing = count - int(quota.sum())
+    if missing:  # of rounding
+        quota[np.flatnonzero(quota < at_most)[:missing]] += 1
+    return good[_first(np.lexsort((lots[good], of_good)), of_good, at_most, quota)]
 
 
 def _level(

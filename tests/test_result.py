@@ -50,30 +50,40 @@ def test_quotas_do_what_they_say(result):
 
 
 def test_rows_that_are_worth_something_are_drawn_by_lot(result):
-    values, leaf = result.values, np.unique(result.hierarchy.leaf_of_point(), return_inverse=True)[1]
-    n_good, sizes = int((values >= 0).sum()), np.bincount(leaf)
-    for fraction in (0.1, 0.5, n_good / 300, 0.98):
+    values, labels = result.values, result.labels
+    for fraction in (0.1, 0.5, 0.98):
         chosen = np.isin(np.arange(300), result.select(fraction))
-        # No row below 0 while one above is left out; below 0 the highest.
-        assert values[chosen].min() >= min(0.0, values[~chosen].max())
-        if chosen.sum() < n_good:
-            # Leaves differ by less than a row from one share, but where they have given all they have.
-            taken, good = np.bincount(leaf[chosen], minlength=len(sizes)), np.bincount(leaf[values >= 0])
-            share = max((taken - 1) / sizes)
-            assert ((taken == good) | (taken > share * sizes - 1)).all()
-    draws = [result.select(0.1, "global", random_state=seed) for seed in range(400)]
+        for mine in (labels == label for label in np.unique(labels)):
+            assert abs((chosen & mine).sum() - fraction * mine.sum()) < 1
+            # No row below the floor while one above is left out; below it the highest.
+            left_out = values[mine & ~chosen].max(initial=-np.inf)
+            assert values[mine & chosen].min() >= min(result._floors("auto")[mine][0], left_out)
+    draws = [result.select(0.1, "global", 0.0, random_state=seed) for seed in range(400)]
     share = np.bincount(np.concatenate(draws), minlength=300) / 400
     assert (share[values < 0] == 0).all()
     expected = 30 / (values >= 0).sum()
     assert np.abs(share[values >= 0] - expected).max() < 5 * (expected / 400) ** 0.5
 
 
+def test_the_floor_of_a_rare_label():
+    data = load_breast_cancer(n=300, n_val=50, n_test=50)
+    model = HCDV(utility=[("kernel", 1.0), ("fit", 0.5), ("knn", 1.0)], contrast=0.2, n_permutations=4)
+    result = model.fit(data.X, data.y, data.X_val, data.y_val).result_
+    assert result.likelihoods == ("kernel", "fit")
+    share = (data.y == 0).mean()  # the rarer one
+    floors = result._floors("auto")
+    np.testing.assert_allclose(floors[data.y == 0], 2 * 1.5 * np.log(2 * share) / 300)
+    np.testing.assert_array_equal(floors[data.y == 1], 0.0)
+    np.testing.assert_allclose(result.reweight(fit=0.0)._floors("auto"), floors / 1.5)
+    assert (dataclasses.replace(result, likelihoods=())._floors("auto") == 0).all()
+
+
 def test_a_floor_of_ones_own(result):
     median = float(np.median(result.values))
     best = np.sort(result.ranking()[150:])
     np.testing.assert_array_equal(result.select(0.5, "global", floor=median), best)
-    assert np.isin(result.select(0.3, floor=median), best).all()
-    np.testing.assert_array_equal(result.select(0.5, floor=1e9), best)
+    assert (result.values[result.select(0.3, floor=float(result.values.min()))] < median).any()
+    np.testing.assert_array_equal(result.select(0.5, "global", floor=1e9), best)
     for floor, error, sentence in [
         ("high", ValueError, "floor must be one of 'auto', got 'high'"),
         (np.nan, ValueError, "floor must lie in"),
@@ -189,6 +199,7 @@ def test_save_and_load(result, tmp_path):
     np.testing.assert_array_equal(again.ids, result.ids)
     assert dict(again.weights) == dict(result.weights)
     assert list(again.parts) == list(result.parts)
+    assert again.likelihoods == result.likelihoods == ("kernel", "fit")
     np.testing.assert_array_equal(again.select(0.3), result.select(0.3))
     np.testing.assert_array_equal(
         again.reweight(contrast=0.5).values, result.reweight(contrast=0.5).values

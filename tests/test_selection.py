@@ -28,41 +28,59 @@ def test_exact_size_and_fair_quotas(strata, fraction, seed):
 
 
 @given(
-    st.lists(st.tuples(st.integers(0, 6), st.integers(-3, 3)), min_size=0, max_size=60),
+    st.lists(st.tuples(st.integers(0, 6), st.integers(0, 2), st.integers(-3, 3)), min_size=0, max_size=80),
     st.floats(0, 1),
     st.integers(-2, 2),
     st.integers(0, 5),
 )
 def test_lots_are_drawn_of_good_rows_alike_everywhere(rows, fraction, floor, seed):
-    strata, values = np.array(rows, np.int64).reshape(-1, 2).T
+    strata, classes, values = np.array(rows, np.int64).reshape(-1, 3).T
     n, values = len(strata), values.astype(float)
-    chosen = select_by_lot(values, fraction, strata, float(floor), seed)
+    floors = floor - 0.5 * classes
+    chosen = select_by_lot(values, fraction, strata, classes, floors, seed)
     assert len(chosen) == round(fraction * n)
     assert (np.diff(chosen) > 0).all()
-    is_chosen, good = np.isin(np.arange(n), chosen), values >= floor
-    if good.sum() <= len(chosen):
-        # All good rows, then the highest of the others.
-        assert is_chosen[good].all()
-        rest = values[is_chosen & ~good]
-        assert rest.min(initial=np.inf) >= values[~is_chosen].max(initial=-np.inf)
-        return
-    assert good[chosen].all()
-    taken, at_most = np.bincount(strata[chosen], minlength=7), np.bincount(strata[good], minlength=7)
-    sizes = np.bincount(strata, minlength=7)
-    # One share for all strata, to a row, but for those that have given all they have.
-    shares = np.linspace(0, 1, 4001)
-    least = np.maximum((taken - 1) / np.maximum(sizes, 1), 0).max()
-    full = taken == at_most
-    assert (full | ((taken + 1) / np.maximum(sizes, 1) >= least - 1e-9)).all()
-    share = shares[np.argmin(np.abs(np.minimum(at_most, shares[:, None] * sizes).sum(axis=1) - len(chosen)))]
-    assert np.abs(taken - np.minimum(at_most, share * sizes)).max() <= 1.02
+    is_chosen, good = np.isin(np.arange(n), chosen), values >= floors
+    for mine in (classes == code for code in range(3)):
+        count = (is_chosen & mine).sum()
+        assert abs(count - fraction * mine.sum()) < 1 + 1e-6
+        if (good & mine).sum() <= count:
+            # All good rows, then the highest of the others.
+            assert is_chosen[good & mine].all()
+            rest = values[is_chosen & mine & ~good]
+            assert rest.min(initial=np.inf) >= values[~is_chosen & mine].max(initial=-np.inf)
+            continue
+        assert good[is_chosen & mine].all()
+        taken, at_most, sizes = (
+            np.bincount(strata[part], minlength=7) for part in (is_chosen & mine, good & mine, mine)
+        )
+        # One share for all strata, to a row, but for those that give all they have.
+        low, high = 0.0, 1.0
+        for _ in range(60):
+            share = (low + high) / 2
+            low, high = (share, high) if np.minimum(at_most, share * sizes).sum() < count else (low, share)
+        assert np.abs(taken - np.minimum(at_most, high * sizes)).max() < 1 + 1e-6
+
+
+def test_every_good_row_of_a_stratum_has_the_same_chance():
+    # Strata of 2 to 9 rows, of which 20% give .4 to 1.8 rows: rounding must favour none.
+    strata = np.repeat(np.arange(40), np.random.default_rng(0).integers(2, 10, 40))
+    n, draws = len(strata), 4000
+    counts = np.zeros(n)
+    for seed in range(draws):
+        chosen = select_by_lot(np.ones(n), 0.2, strata, np.zeros(n, np.int64), np.zeros(n), seed)
+        counts[chosen] += 1
+    share = round(0.2 * n) / n
+    assert np.abs(counts / draws - share).max() < 5 * (share / draws) ** 0.5
 
 
 def test_lots_follow_the_seed():
     strata, values = np.repeat(np.arange(5), 20), np.tile([1.0, -1.0], 50)
-    first = select_by_lot(values, 0.2, strata, 0.0, 0)
-    np.testing.assert_array_equal(first, select_by_lot(values, 0.2, strata, 0.0, 0))
-    assert not np.array_equal(first, select_by_lot(values, 0.2, strata, 0.0, 1))
+    first, again, other = (
+        select_by_lot(values, 0.2, strata, np.zeros(100, np.int64), np.zeros(100), seed) for seed in (0, 0, 1)
+    )
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
     np.testing.assert_array_equal(np.bincount(strata[first]), 4)
 
 

@@ -46,10 +46,10 @@ SMALL = Budget(4, 8, 256, 30, 4)
 BUDGETS: dict[str, dict[str, Budget]] = {
     "ci": {"synthetic": SMALL, "digits": SMALL},
     "laptop": {
-        "synthetic": Budget(64, 256, 8192, 100, 64),
-        "adult": Budget(16, 16, 1024, 100, 16),
-        "fashion": Budget(16, 16, 1024, 30, 16),
-        "criteo": Budget(32, 32, 2048, 100, 32),
+        "synthetic": Budget(64, 128, 4096, 100, 8),
+        "adult": Budget(8, 16, 1024, 100, 4),
+        "fashion": Budget(8, 16, 512, 30, 4),
+        "criteo": Budget(16, 32, 1024, 100, 8),
     },
     "gpu": {
         "synthetic": Budget(1024, 1024, 65536, 100, 64),

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from hcdv.allocation import ChainMoments, Resolution, WalkError, walk_chains
 from hcdv.baselines._play import Play
-from hcdv.game import Game
+from hcdv.game import Game, log_likelihoods
 from hcdv.hierarchy import Hierarchy
 from hcdv.result import ValuationResult
 from hcdv.stopping import StoppingRule
@@ -61,6 +61,7 @@ def walk(
             hierarchy=tree,
             n_evaluations=play.n_evaluations(moments.n_permutations * n_stops),
             stopped_by=stopped_by,
+            likelihoods=log_likelihoods(games),
         )
 
     with play.progress.stage("walking the chains", n_permutations) as step:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hcdv.allocation import ChainMoments, Cut, LiteralAllocation, Resolution
-from hcdv.game import Game
+from hcdv.game import Game, log_likelihoods
 from hcdv.games import RetrainedGame
 from hcdv.hierarchy import Hierarchy
 from hcdv.result import ValuationResult
@@ -51,6 +51,7 @@ def chain_result(
         n_evaluations=moments.n_permutations * tree.n_points if trained is None else trained,
         stopped_by=stopped_by,
         fidelity=fidelity,
+        likelihoods=log_likelihoods(games),
     )
 
 
@@ -103,6 +104,7 @@ def literal_result(
         node_parts=allocation.node_parts,
         part_bounds=allocation.part_bounds,
         estimated_leaves=allocation.estimated_leaves,
+        likelihoods=log_likelihoods(games),
     )
 
 

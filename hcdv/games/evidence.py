@@ -74,6 +74,7 @@ class EvidenceGame:
     ) -> None:
         self.n_points = len(labels)
         self.v_empty = 0.0
+        self.is_log_likelihood = True
         self.X = X
         self.X_val = X_val
         self.labels = labels

@@ -167,7 +167,7 @@ class VoteGame:
         self.rows = rows
         self.validation = validation if validation_weight else None
         self.validation_weight = validation_weight
-        self.log_score = score == "log"
+        self.log_score = self.is_log_likelihood = score == "log"
         self.chance = 1.0 / n_classes
         self._start = self._validation_confidence()
 

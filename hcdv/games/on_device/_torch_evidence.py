@@ -15,6 +15,7 @@ class DeviceEvidence(DeviceGame):
 
     def __init__(self, game: EvidenceGame, device: str) -> None:
         super().__init__(game, device)
+        self.is_log_likelihood = game.is_log_likelihood
         self._X = self._tensor(game.X)
         self._labels = self._tensor(game.labels)
         self._n_classes, self._n_rows = game.n_classes, game.n_rows

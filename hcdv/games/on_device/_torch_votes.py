@@ -24,6 +24,7 @@ class DeviceVotes(DeviceGame):
 
     def __init__(self, game: VoteGame, device: str, dtype: str) -> None:
         super().__init__(game, device)
+        self.is_log_likelihood = game.is_log_likelihood
         self.recall = game.recall
         self.kernel_width = game.kernel_width
         self._rows = _Voters(self, game, game.rows, getattr(torch, dtype), are_rows=True)
