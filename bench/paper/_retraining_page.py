@@ -36,7 +36,7 @@ TIME_TARGETS = {"synthetic": 2.0, "adult": 60.0, "fashion": 600.0}
 INTRODUCTION = """## Tables 1 and 2: training on the top 30%
 
 Mean and deviation over three splits. *Synthetic*: 3,000 rows, a small network, AUC. *Adult*: 32,561 rows,
-gradient boosting with classes weighted alike, as the metric has them, balanced accuracy. *Fashion-MNIST*: 20,000
+gradient boosting with classes weighted alike, as the metric has them, balanced accuracy. *Fashion-MNIST*: 10,000
 images (60,000 in the table of times), a ConvNet, accuracy. *Criteo*: 10,000 real impressions, Wide & Deep, AUC.
 The printed figures, in round brackets, are of clean labels; of Criteo those of 45 million rows. On coalitions
 MCDS, GS (64 balanced clusters) and Data Banzhaf train logistic regressions (Synthetic) or ridge classifiers

@@ -92,7 +92,7 @@ def retrained(scale: str, set: str, noise: float, split: int, method: str) -> di
         "score": task.score(data, top, split),
         "flipped": float(is_flipped[top].mean()),
     }
-    if not is_ours:
+    if not is_ours and task.is_cheap:
         by_rule = replace(result, hierarchy=tree_of(data, split), node_values=None).select(FRACTION)
         figures["score_rule"] = task.score(data, by_rule, split)
     if noise:
