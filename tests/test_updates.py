@@ -8,6 +8,7 @@ import pytest
 from scipy.stats import spearmanr
 
 from hcdv import HCDV
+from hcdv.datasets import make_clickstream
 from tests.updated import (
     arrays_within,
     assert_groups_are_nodes,
@@ -461,6 +462,23 @@ def test_a_smaller_tolerance_walks_no_fewer_pairs():
         errors.append(update.error)
     assert walked == sorted(walked) and walked[0] < walked[-1] == 32
     assert errors[-1] == 0
+
+
+def test_a_width_that_a_fit_would_choose_by_now_is_taken():
+    """The second day makes the usual width the likelier one; values go on from a walk of all chains."""
+    data = make_clickstream(n_days=3, n_val=200, n_test=0, random_state=6)
+    model = HCDV(keep_chains=True, n_permutations=8, random_state=6)
+    model.fit(data.X[:1500], data.y[:1500], data.X_val, data.y_val)
+    first = model.kernel_widths_["kernel"]
+    model.partial_fit(data.X[1500:3000], data.y[1500:3000])
+    assert model.kernel_widths_["kernel"] != first
+    assert model.update_.n_pairs == model.update_.n_all_pairs and model.update_.error == 0.0
+    values, widths = model.values_, model.kernel_widths_
+    assert_sums_hold(model.refresh())
+    np.testing.assert_array_equal(values, model.values_)
+    model.partial_fit(data.X[3000:], data.y[3000:], tolerance=1.0)
+    assert model.kernel_widths_ == widths
+    assert model.update_.n_pairs < model.update_.n_all_pairs
 
 
 def test_all_pairs_give_the_values_of_a_full_refresh():

@@ -18,7 +18,7 @@ from hcdv.allocation import KeptChains
 from hcdv.encoder import Spaces
 from hcdv.engine import Threads
 from hcdv.game import Game, Indices
-from hcdv.games import GivenRows, KernelLists, TrainingRows, UtilityPlan
+from hcdv.games import GivenRows, KernelLists, TrainingRows, UtilityPlan, learns_width
 from hcdv.games.dispersion import inverse_lengths
 from hcdv.hierarchy import Hierarchy
 from hcdv.partition import Bounds, Changes, Edited, TreeArrays, grown
@@ -265,6 +265,14 @@ class Live:
             name: lists.after(self.rows, kept, self.levels, threads)
             for name, lists in before.lists.items()
         }
+
+    def has_outgrown(self, lists: Mapping[str, KernelLists]) -> bool:
+        """Whether a fit would choose other widths for its kernels by now."""
+        return any(
+            lists[term.name].likeliest_width(self.rows, self.tree.order) != lists[term.name].width
+            for term in self.settled.terms
+            if term.name in lists and learns_width(term.utility, self.rows)
+        )
 
     def touched_leaves(self, kept: Indices, before: Live) -> NDArray[np.bool_]:
         """Which nodes are leaves that rows have entered or left, or that were made now; bool [m]."""

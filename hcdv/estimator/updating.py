@@ -324,6 +324,11 @@ class Updating(Fitting):
         assert before.chains is not None
         with progress.stage("preparing the games"):
             lists = live.lists_after(kept, before, threads)
+            has_outgrown = live.has_outgrown(lists)
+        if has_outgrown:
+            # Another width changes every vote, so that no chain kept tells anything.
+            return self._valued_anew(live, ids, labels, threads, progress)
+        with progress.stage("preparing the games"):
             ready = {name: made.game(live.rows) for name, made in lists.items()}
             games = self._games(live.rows, live.settled, live.seed, threads, ready)
             # They cost no chain, and follow the data as those of a fit do.

@@ -5,7 +5,7 @@ from hcdv.games.catalog import MAX_WEIGHT, NAMES, UtilityPlan, plan_utility
 from hcdv.games.dispersion import DispersionGame, normalised_dispersion
 from hcdv.games.evidence import EvidenceGame
 from hcdv.games.fidelity import MultiFidelity
-from hcdv.games.following import KernelLists, LevelsOf
+from hcdv.games.following import KernelLists, LevelsOf, learns_width
 from hcdv.games.learning import with_likeliest_weights
 from hcdv.games.named import KNN, Evidence, Fit, Forest, Kernel, Ridge
 from hcdv.games.retrained import (
@@ -50,6 +50,7 @@ __all__ = [
     "UtilityPlan",
     "VoteGame",
     "as_features",
+    "learns_width",
     "normalised_dispersion",
     "plan_utility",
     "with_likeliest_weights",

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from hcdv.affinity import VoterLists
 from hcdv.engine import Threads
 from hcdv.game import Game, Indices
+from hcdv.games.likelihood import Ballots, likeliest_width, voters_asked
 from hcdv.games.local import (
     BANDWIDTH_NEIGHBOUR,
     KERNEL_PRIOR,
@@ -113,6 +114,15 @@ class KernelLists:
         trusted = trusted_votes(rows, self.bandwidth * self.width, threads)
         return replace(self, validation=validation, trusted=trusted)
 
+    def likeliest_width(self, rows: TrainingRows, order: Indices) -> float:
+        """The width that a fit on these rows would choose; ``order`` int64 [n] is the order it would have."""
+        rows = _in(rows, self.space)
+        asked = order[voters_asked(rows.n_points, rows.n_classes)]
+        some = VoterLists(self.rows.ids[asked], self.rows.d2[asked], self.rows.recall)
+        votes = some.affinity(rows.n_points, self.bandwidth[asked], 1.0)
+        ballots = Ballots.of(votes, rows.labels, np.arange(len(asked)), rows.n_classes)
+        return likeliest_width(ballots, rows.labels[asked], KERNEL_PRIOR)
+
     def game(self, rows: TrainingRows) -> VoteGame:
         """The game on these rows: as its utility makes it, to rounding in float32."""
         rows = _in(rows, self.space)
@@ -122,6 +132,13 @@ class KernelLists:
             bandwidth = self.validation.bandwidth(BANDWIDTH_NEIGHBOUR)
             heard = self.validation.affinity(rows.n_points, bandwidth, self.width)
         return vote_game(rows, affinity, heard, self.trusted, KERNEL_PRIOR, self.validation_weight)
+
+
+def learns_width(utility: Utility, rows: TrainingRows) -> bool:
+    """Whether a fit chooses the width of this utility's kernel by the rows."""
+    space = utility.space if isinstance(utility, InSpace) else None
+    kernel = utility.utility if isinstance(utility, InSpace) else utility
+    return isinstance(kernel, Kernel) and kernel.width == "likelihood" and not _in(rows, space).is_learned
 
 
 def _in(rows: TrainingRows, space: str | None) -> TrainingRows:
