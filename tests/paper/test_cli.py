@@ -1,0 +1,106 @@
+"""The paper's tables from the command line: cells are measured once, a killed run goes on."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench.paper import __main__ as cli
+from bench.paper import _page
+from bench.paper._store import RESULTS, Store, run_cells
+
+ROOT = Path(__file__).parents[2]
+
+
+class Counting:
+    """An experiment of three cells that notes what is measured, and dies when told to."""
+
+    __name__ = "counting"
+
+    def __init__(self):
+        self.measured, self.dies_at = [], None
+
+    def cells(self, scale):
+        return [{"what": "square", "of": k} for k in range(3)]
+
+    def measure(self, scale, what, of):
+        if of == self.dies_at:
+            raise KeyboardInterrupt
+        self.measured.append(of)
+        return {"is": of**2}
+
+    def section(self, rows):
+        return "## Counting\n\n" + " ".join(str(row["is"]) for row in rows)
+
+    def pictures(self, rows, folder):
+        (folder / "paper_counting.txt").write_text(str(len(rows)))
+
+
+def test_a_killed_run_goes_on(tmp_path):
+    experiment = Counting()
+    experiment.dies_at = 2
+    with pytest.raises(KeyboardInterrupt):
+        run_cells(experiment, Store(tmp_path, "ci", "counting"))
+    assert experiment.measured == [0, 1]
+    experiment.dies_at = None
+    store = Store(tmp_path, "ci", "counting")
+    run_cells(experiment, store)
+    assert experiment.measured == [0, 1, 2]
+    record = json.loads((tmp_path / "ci" / "counting.json").read_text())
+    assert [row["is"] for row in record["rows"]] == [0, 1, 4]
+    assert record["machine"]["cores"] >= 1 and all(row["seconds"] >= 0 for row in record["rows"])
+    run_cells(experiment, Store(tmp_path, "ci", "counting"))
+    assert experiment.measured == [0, 1, 2]
+
+
+def test_the_page_shows_the_largest_scale(tmp_path):
+    experiment = Counting()
+    for scale in ("ci", "laptop"):
+        run_cells(experiment, Store(tmp_path, scale, "counting"))
+    page = tmp_path / "docs" / "paper.md"
+    _page.write(page, tmp_path, {"counting": experiment, "missing": experiment})
+    assert "0 1 4" in page.read_text() and "`laptop`" in page.read_text() and "`ci`" not in page.read_text()
+    assert (tmp_path / "docs" / "images" / "paper_counting.txt").read_text() == "3"
+
+
+def test_names_and_scales(tmp_path, monkeypatch, capsys):
+    experiment = Counting()
+    monkeypatch.setattr(cli, "EXPERIMENTS", {"table1": "counting", "table2": "counting"})
+    monkeypatch.setattr(cli, "experiment", lambda name: experiment)
+    monkeypatch.setattr(sys, "argv", ["paper", "table1", "table2", "--results", str(tmp_path)])
+    cli.main()
+    assert experiment.measured == [0, 1, 2]
+    assert "## Counting" in capsys.readouterr().out
+    monkeypatch.setattr(sys, "argv", ["paper", "table2", "--again", "--results", str(tmp_path)])
+    cli.main()
+    assert experiment.measured == [0, 1, 2] * 2
+    monkeypatch.setattr(sys, "argv", ["paper", "table9"])
+    with pytest.raises(SystemExit):
+        cli.main()
+    assert "invalid choice: 'table9'" in capsys.readouterr().err
+
+
+def test_every_name_has_its_module():
+    for name in set(cli.EXPERIMENTS.values()):
+        module = cli.experiment(name)
+        assert all(callable(getattr(module, part)) for part in ("cells", "measure", "section", "pictures"))
+        for scale in ("ci", "laptop", "gpu", "paper"):
+            keys = [json.dumps(key, sort_keys=True) for key in module.cells(scale)]
+            assert keys and len(set(keys)) == len(keys)
+    assert set(_page.ORDER) == set(cli.EXPERIMENTS.values())
+
+
+def test_the_page_is_current():
+    experiments = {name: cli.experiment(name) for name in _page.ORDER}
+    assert _page.PAGE.read_text() == _page.text(RESULTS, experiments), "run python -m bench.paper page"
+
+
+@pytest.mark.slow
+def test_everything_at_the_smallest_scale(tmp_path):
+    command = [sys.executable, "-m", "bench.paper", "all", "--scale", "ci"]
+    command += ["--results", str(tmp_path / "results"), "--page", str(tmp_path / "paper.md")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "Table 2" in (tmp_path / "paper.md").read_text()

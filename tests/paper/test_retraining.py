@@ -1,0 +1,90 @@
+"""Tables 1 and 2: the tasks' scores, the verdicts drawn from rows, and cells of the smallest scale."""
+
+import numpy as np
+import pytest
+
+from bench.paper import retraining
+from bench.paper._methods import METHODS, Cell, mcds_within
+from bench.paper._retraining_page import below_chance, cost_of, lost_to, section, stability_verdict, time_table
+from bench.paper._tasks import TASKS
+from hcdv.datasets import flip_labels
+
+
+def row(method, score, *, name="synthetic", noise=0.15, split=0, **more):
+    key = {"what": "retraining", "set": name, "noise": noise, "split": split, "method": method}
+    return {**key, "score": score, "value_seconds": 1.0, "evaluations": 10, **more}
+
+
+def test_who_is_better_is_told():
+    rows = [row("MCDS", 0.8), row("Random", 0.7), row("HCDV", 0.75), row("KNN-Shapley", 0.9)]
+    assert lost_to(rows, "synthetic") == "Synthetic, AUC (MCDS 0.800, HCDV 0.750)"
+    assert lost_to([*rows, row("HCDV", 0.87, split=1)], "synthetic") == ""  # the mean is .81
+
+
+def test_below_chance_is_a_matter_of_the_paired_difference():
+    chance = [0.70, 0.80, 0.90]
+
+    def rows(differences):
+        pairs = zip(chance, differences, strict=True)
+        return [
+            r
+            for split, (base, d) in enumerate(pairs)
+            for r in (row("Random", base, split=split), row("HCDV", base + d, split=split))
+        ]
+
+    assert below_chance(rows([-0.004, -0.004, -0.004]), "synthetic") == ""
+    assert below_chance(rows([-0.02, -0.02, -0.02]), "synthetic") == "-0.020 ± 0.000"
+    assert below_chance(rows([-0.05, 0.03, -0.02]), "synthetic") == ""  # 2 errors are .047
+    assert below_chance(rows([-0.02, -0.02, -0.02])[:2], "synthetic") == ""
+
+
+def test_costs_at_the_same_number_of_coalitions():
+    rows = [
+        row("HCDV", 0.9, value_seconds=2.0, evaluations=1000),
+        row("HCDV", 0.9, value_seconds=4.0, evaluations=1000, split=1),
+        row("MCDS", 0.9, value_seconds=6.0, evaluations=100),
+    ]
+    assert cost_of(rows, "synthetic", 0, "HCDV") == (3.0, 1000.0)
+    line = next(line for line in time_table(rows, ["synthetic"]).splitlines() if "MCDS" in line)
+    # .06 s against .003 s a coalition.
+    assert line.split("|")[-2].strip() == "20.0"
+
+
+def test_steadier_by_each_figure():
+    rows = [
+        {"what": "stability", "set": "synthetic", "method": method, "mean_cv": a, "median_cv": b, "spearman": c}
+        for method, a, b, c in (("HCDV", 9.0, 0.1, 0.99), ("MCDS, HCDV's time", 5.0, 0.2, 0.5))
+    ]
+    told = stability_verdict(rows, ["synthetic"])
+    assert "mean CV on 0, median CV on 1, Spearman on 1" in told
+
+
+def test_a_run_half_done_has_a_section():
+    assert "## Tables 1 and 2" in section([row("MCDS", 0.8)])
+
+
+@pytest.mark.parametrize("name", list(TASKS["ci"]))
+def test_models_learn_more_from_right_labels(name):
+    task = TASKS["ci"][name]
+    data = task.load(0)
+    rows = np.arange(len(data.y))
+    noisy, is_flipped = task.noisy(0, 0.4)
+    np.testing.assert_array_equal(noisy.y, flip_labels(data.y, 0.4, random_state=1000)[0])
+    assert task.score(data, rows, 0) > task.score(noisy, rows, 0)
+    assert task.score(noisy, np.flatnonzero(~is_flipped), 0) > task.score(noisy, rows, 0)
+
+
+def test_budgets_of_time_are_kept():
+    data, _ = TASKS["ci"]["digits"].noisy(0, 0.15)
+    cell = Cell(data, "ridge", retraining.BUDGETS["ci"]["digits"], 0)
+    short, long = (mcds_within(cell, seconds).n_permutations for seconds in (1e-6, 0.3))
+    assert short < long
+
+
+def test_cells_of_the_smallest_scale():
+    keys = retraining.cells("ci")
+    assert {key["method"] for key in keys} >= set(METHODS)
+    found = retraining.measure("ci", "retraining", set="digits", noise=0.15, split=0, method="HCDV")
+    assert 0.8 < found["score"] < 1.0 and found["flipped"] < 0.15 and found["auc"] > 0.9
+    found = retraining.measure("ci", "stability", set="digits", method="HCDV, same tree")
+    assert found["spearman"] > 0.9 and found["median_cv"] < 0.5
