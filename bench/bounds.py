@@ -203,18 +203,7 @@ def plot(rows: list[dict[str, Any]], path: Path) -> None:
     shown = [row for row in rows if row["what"] == "coverage" and row["delta"] == 0.05]
     names = list(dict.fromkeys(row["family"] for row in shown))
     budgets = sorted({row["permutations"] for row in shown})
-    left.plot(
-        budgets, [radius(T, 8, value_range=1.0) for T in budgets], color="black", linewidth=2,
-        label="radius of Proposition 1 (8 players)",
-    )  # fmt: skip
-    for name, mark in zip(names, "osD^vP", strict=False):
-        plain = [row for row in shown if row["family"] == name and row["sampler"] == "plain"]
-        left.plot(budgets, [row["error_quantile"] for row in plain], marker=mark, markersize=4, label=name)
-    left.set(xscale="log", yscale="log", xlabel="permutations T", ylabel="largest error / range of v")
-    left.set_xticks(budgets, [str(T) for T in budgets], minor=False)
-    left.set_title("95% quantile over games")
-    left.set_ylim(bottom=1e-3)
-    left.legend(frameon=False, fontsize=8, loc="lower left")
+    draw_errors(left, shown)
     at = budgets[len(budgets) // 2]
     places = np.arange(len(names))
     for shift, sampler, colour in ((-0.2, "plain", "#7aa6c2"), (0.2, "antithetic", "#c2410c")):
@@ -236,6 +225,23 @@ def plot(rows: list[dict[str, Any]], path: Path) -> None:
         axes.spines[["top", "right"]].set_visible(False)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=130)
+
+
+def draw_errors(axes: Any, shown: list[dict[str, Any]]) -> None:
+    """Error and radius by T: coverage rows of delta = 0.05."""
+    budgets = sorted({row["permutations"] for row in shown})
+    axes.plot(
+        budgets, [radius(T, 8, value_range=1.0) for T in budgets], color="black", linewidth=2,
+        label="radius of Proposition 1 (8 players)",
+    )  # fmt: skip
+    for name, mark in zip(dict.fromkeys(row["family"] for row in shown), "osD^vP", strict=False):
+        plain = [row for row in shown if row["family"] == name and row["sampler"] == "plain"]
+        axes.plot(budgets, [row["error_quantile"] for row in plain], marker=mark, markersize=4, label=name)
+    axes.set(xscale="log", yscale="log", xlabel="permutations T", ylabel="largest error / range of v")
+    axes.set_xticks(budgets, [str(T) for T in budgets], minor=False)
+    axes.set_title("95% quantile over games")
+    axes.set_ylim(bottom=1e-3)
+    axes.legend(frameon=False, fontsize=8, loc="lower left")
 
 
 def main(options: argparse.Namespace) -> list[dict[str, Any]]:

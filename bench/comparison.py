@@ -11,6 +11,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from bench.paper._store import Store
+from bench.paper.opendataval import origins
 from bench.protocol import LEVELS, TASKS, costs, figures, verdict
 from bench.rivals._ratios import claims_table, detection_table, fits_table, install_table, task_table
 
@@ -83,7 +85,8 @@ p of the data sets have all their labels shifted; values of rows are summed over
 
 def page() -> str:
     """The whole page as text."""
-    peers, protocol = (json.loads((RESULTS / f"{name}.json").read_text()) for name in ("peers", "protocol"))
+    peers = json.loads((RESULTS / "peers.json").read_text())
+    protocol = protocol_record()
     claimed = claims_table([row for row in peers["rows"] if row["task"] == "claim"])
     parts = [
         INTRODUCTION,
@@ -92,10 +95,16 @@ def page() -> str:
         *side_by_side([row for row in peers["rows"] if row["task"] != "claim"]),
         machine("bench.peers", peers),
         *protocol_sections(protocol["rows"]),
-        machine("bench.protocol", protocol),
+        machine("bench.paper table3", protocol),
         BETTER_THERE,
     ]
     return "\n".join(part.rstrip() + "\n" for part in parts)
+
+
+def protocol_record() -> dict[str, Any]:
+    """What was measured for Table 3 of the paper, the rows with their origins."""
+    record = Store(RESULTS / "paper", "laptop", "opendataval").record
+    return {**record, "note": origins(record["rows"])}
 
 
 def block(text: str) -> str:

@@ -1,6 +1,9 @@
 """The OpenDataVal protocol on embeddings of BBC news, IMDB reviews and CIFAR-10 (the paper's Table 3).
 
-    python -m bench.protocol --scale full --json bench/results/protocol.json
+    python -m bench.protocol --scale full --json protocol.json
+
+``python -m bench.paper table3`` measures the same cells one by one and keeps them, for docs/paper.md and
+docs/comparison.md.
 
 1,000 training and 100 validation rows, as OpenDataVal's examples take them; labels of both are shifted, and the
 test rows are clean.  At p (5% and 15%):

@@ -1,7 +1,5 @@
 """The page that compares: written from the stored figures, and saying what they say."""
 
-import json
-
 import numpy as np
 import pytest
 
@@ -64,6 +62,6 @@ def test_shifted_labels_of_rows_and_of_data_sets():
 
 
 def test_every_stored_cell_has_every_method_and_seed():
-    rows = json.loads((comparison.RESULTS / "protocol.json").read_text())["rows"]
+    rows = comparison.protocol_record()["rows"]
     cells = {(r["players"], r["set"], r["level"], r["seed"], r["method"]) for r in rows}
     assert len(cells) == len(rows) == 2 * 3 * 2 * 5 * len({r["method"] for r in rows})

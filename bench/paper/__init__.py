@@ -3,12 +3,18 @@
     python -m bench.paper table1 --scale laptop
 
 ========================  ==================================================================
-``retraining.py``         Tables 1 and 2: top 30%, stability, time
+``retraining.py``         Tables 1 and 2: top 30%, stability, time (``_tasks.py``: data and
+                          models; ``_clicks.py``, ``_convnet.py``: two of these;
+                          ``_methods.py``: methods and budgets; ``_retraining_page.py``)
 ``opendataval.py``        Table 3: the protocol of ``bench.protocol``
 ``augmentation.py``       Figures 1 and 2: candidates beside Fashion-MNIST
+                          (``_augmented.py``, ``_diffusion.py``, ``_candidates.py``,
+                          ``_augmentation_page.py``)
 ``stream.py``             Figure 3: the stream of ``bench.streaming``
-``marketplace.py``        Tables 4 and 5: five sellers of Adult rows
-``theory.py``             Proposition 1, Theorem 1, Eqs. 16-17: plots
+``marketplace.py``        Tables 4 and 5: five sellers of Adult rows (``_sellers.py``,
+                          ``_buyer.py``, ``_marketplace_page.py``)
+``theory.py``             Proposition 1, Theorem 1, Eqs. 16-17 (``_concentration.py``,
+                          ``_gap.py``, ``_cost.py``, ``_slopes.py``)
 ``_experiment.py``        what each of these is made of
 ``_store.py``             results as JSON, one cell after the other, so that a killed run goes on
 ``_page.py``              docs/paper.md

@@ -150,7 +150,7 @@ def pictures(rows: list[Row], folder: Path) -> None:
         those = [values_of(lines, f"auc_{rule}", method=method) for method in NAMES]
         panels[0].errorbar(
             [one.mean() for one in those], places + shift, xerr=[spread(one) for one in those], fmt=mark,
-            capsize=3, label=f"chosen {WORDS[rule]}",
+            capsize=3, label=f"chosen {WORDS[rule]}".replace("`", ""),
         )  # fmt: skip
     whole = values_of(lines, "auc_all").mean()
     panels[0].axvline(whole, color="grey", linestyle="--", label="trained on all rows")
