@@ -3,8 +3,10 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 
 from hcdv.affinity import (
+    Affinity,
     forest_affinity,
     kernel_affinity,
     tree_blocks,
@@ -198,6 +200,22 @@ def test_forest_keeps_the_largest():
         expected = np.zeros(200)
         expected[first] = whole[first, v]
         np.testing.assert_array_equal(cut[:, v], expected)
+
+
+@pytest.mark.parametrize("rows_vote", [True, False])
+def test_votes_of_rows_that_stand_elsewhere(rows_vote):
+    rng = np.random.default_rng(0)
+    dense = np.where(rng.random((7, 7)) < 0.4, rng.random((7, 7)), 0.0).astype(np.float32)
+    matrix = csr_array(dense)
+    votes = Affinity(matrix.indptr.astype(np.int64), matrix.indices.astype(np.int32), matrix.data, 7)
+    order = rng.permutation(7)
+    placed = votes.placed(order, rows_vote=rows_vote)
+    there = np.zeros_like(dense)
+    there[np.ix_(order, order) if rows_vote else order] = dense
+    np.testing.assert_array_equal(placed.to_scipy().toarray(), there)
+    assert (placed.indptr.dtype, placed.indices.dtype) == (np.int64, np.int32)
+    for a, b in pairwise(placed.indptr):
+        assert (np.diff(placed.indices[a:b]) > 0).all()
 
 
 def test_forest_has_the_same_bits_for_any_number_of_threads():

@@ -369,6 +369,13 @@ def test_a_bad_update_gets_one_sentence_and_changes_nothing(shared, case):
     assert_nothing_changed(model, state)
 
 
+def test_forgetting_nobody_is_no_update():
+    model = model_of()
+    before = state_of(model)
+    assert model.forget(ids=[]) is model
+    assert_nothing_changed(model, before)
+
+
 def test_a_row_is_forgotten_once():
     model = model_of().forget([3, 3])
     assert len(model.values_) == 99
@@ -481,8 +488,10 @@ def test_a_width_that_a_fit_would_choose_by_now_is_taken():
     assert model.update_.n_pairs < model.update_.n_all_pairs
 
 
-def test_all_pairs_give_the_values_of_a_full_refresh():
-    model = model_of(n_permutations=16)
+@pytest.mark.parametrize("utility", ["auto", "forest", [("forest", 1.0), ("fit", 0.5)]])
+@pytest.mark.parametrize("val", [True, False])
+def test_all_pairs_give_the_values_of_a_full_refresh(utility, val):
+    model = model_of(n_permutations=16, utility=utility, val=val)
     exact = model.partial_fit(X[100:150], Y[100:150], tolerance=0.0)
     full = copy.copy(exact).refresh()
     # Other weights of the kernel are other bits in float32.

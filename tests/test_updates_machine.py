@@ -97,7 +97,8 @@ class Updates(RuleBasedStateMachine):
         gone[self.random.integers(len(gone))] = False
         self.model.forget(self.random.permutation(self.name[gone]), refresh=refresh, rebalance_every=every)
         self.stay(~gone)
-        self.rebalanced = every == 1
+        if gone.any():
+            self.rebalanced = every == 1
 
     @precondition(lambda self: self.n_levels and len(np.unique(self.groups[:, 0].astype(int))) > 1)
     @rule(deep=st.booleans(), refresh=refreshes)

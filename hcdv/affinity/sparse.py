@@ -91,6 +91,24 @@ class Affinity:
         weights = self.weights ** np.float32(factor**-2.0)
         return replace(self, weights=weights, bandwidth=bandwidth, width=self.width * factor)
 
+    def placed(self, order: NDArray[np.int64], *, rows_vote: bool) -> Affinity:
+        """The same votes among rows that stand elsewhere: row k here is row ``order[k]`` there.
+
+        ``rows_vote`` says whether the voters are these rows, too.  For affinities without bandwidths.
+        """
+        from scipy.sparse import csr_array
+
+        rows = self.to_scipy()[np.argsort(order)]
+        voters = order[rows.indices] if rows_vote else rows.indices
+        placed = csr_array((rows.data, voters, rows.indptr), shape=rows.shape)
+        placed.sort_indices()
+        return replace(
+            self,
+            indptr=placed.indptr.astype(np.int64),
+            indices=placed.indices.astype(np.int32),
+            weights=placed.data,
+        )
+
     def to_scipy(self) -> csr_array:
         """The matrix [n_sources, n_voters] for scipy."""
         from scipy.sparse import csr_array

@@ -161,6 +161,8 @@ class Updating(Fitting):
             gone[positions_of(ids, self.result_.ids)] = True
         else:
             gone[live.position[_members(live, groups)]] = True
+        if not gone.any():
+            return self
         if gone.all():
             raise ValueError(f"no row would be left: all {live.n_rows} were to be forgotten.")
         step = Step("forget", options, gone=np.flatnonzero(gone), note=check_text(note, "note"))
@@ -330,7 +332,8 @@ class Updating(Fitting):
             return self._valued_anew(live, ids, labels, threads, progress)
         with progress.stage("preparing the games"):
             ready = {name: made.game(live.rows) for name, made in lists.items()}
-            games = self._games(live.rows, live.settled, live.seed, threads, ready)
+            rows = replace(live.rows, order=live.tree.order)
+            games = self._games(rows, live.settled, live.seed, threads, ready)
             # They cost no chain, and follow the data as those of a fit do.
             weights = self._weights(live.settled, games, live.rows)
             games = self._on_device(games)

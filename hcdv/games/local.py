@@ -91,14 +91,18 @@ def forest_game(
     rows: TrainingRows, *, validation_weight: float, seed: int, threads: Threads
 ) -> VoteGame:
     """Coherence among rows that share leaves of a random forest, out of bag."""
+    order = slice(None) if rows.order is None else rows.order
     affinity, heard = forest_affinity(
-        rows.columns,
-        rows.labels,
+        rows.columns[order],
+        rows.labels[order],
         rows.n_classes,
         rows.columns_val,
         seed=seed,
         threads=threads,
     )
+    if rows.order is not None:
+        affinity = affinity.placed(rows.order, rows_vote=True)
+        heard = None if heard is None else heard.placed(rows.order, rows_vote=False)
     trusted = None
     if heard is not None and rows.labels_val is not None:
         trusted = returned_votes(heard, rows.labels, rows.labels_val)

@@ -76,6 +76,8 @@ class TrainingRows:
         Further spaces to vote in, by name: rows and validation rows; all learned from labels.
     is_learned : bool
         Whether X is a space that was learned from these labels: in it rows predict each other too well.
+    order : int64 [n] or None
+        The rows in the order of a fit, where they stand in another: draws by a row's place follow it.
     """
 
     X: NDArray[Any]
@@ -89,6 +91,7 @@ class TrainingRows:
     given: GivenRows | None = None
     others: Mapping[str, tuple[NDArray[Any], NDArray[Any] | None]] = field(default_factory=dict)
     is_learned: bool = False
+    order: NDArray[np.int64] | None = None
 
     @property
     def n_points(self) -> int:
