@@ -26,8 +26,8 @@ QUOTAS = ("leaf", "class", "global")
 
 # Sums of values are v(all) - v(none) within this share of what is summed: rounding, and no other kind of value.
 NEGLIGIBLE_GAP = 1e-6
-# Of what its frequency alone is worth: where the floor of a rare label lies.  Chosen on Adult and Criteo: 1 thins
-# the rare class out (Adult, clean: balanced accuracy -.007), more finds fewer flips.
+# Of what its frequency alone is worth: where the floor of a rare label lies.  Chosen on Adult and Criteo: 1
+# thins the rare class out (Adult, clean: balanced accuracy -.007), more finds fewer flips.
 RARE_LABEL = 2.0
 # Two antithetic pairs.
 FEWEST_CHAINS = 4
@@ -207,12 +207,15 @@ class ValuationResult:
 
         Notes
         -----
-        Rows that cost the others more than they explain stay out; the others stand for their region in all its
-        variety.  In a game of log-likelihoods a label that tells of nothing but its frequency is worth
-        w log(C share) / n, less than 0 for a rare class: w is the weight of such games, C the number of
-        classes.  The floor is twice that, so that a rare class is not thinned out where it is merely rare.  Of
-        scores that are about no game the floor is the lowest of the upper cluster, as in
-        :meth:`label_issues`.  ``python -m bench.selection`` compares these rules with rows drawn by lot.
+        Rows below the floor cost the others more than they explain and stay out; the others stand for their
+        region in all its variety.  A rare label costs the others something merely by being rare: in a game of
+        log-likelihoods a label that says no more than its frequency is worth w log(C share) / n (w the weight
+        of such games, C the number of classes), which for a quarter of the rows in two classes and w = 2 is
+        -1.4 / n.  The floor of a class is twice that where it is negative, so that a rare class is not
+        thinned out.  Some of its rows that are worth less than 0 are then chosen; ``floor=0`` leaves them
+        out, and with ``quota="global"`` the classes need not keep their shares.  Of scores that are about no
+        game the floor is the lowest of the upper cluster, as in :meth:`label_issues`.  ``python -m
+        bench.selection`` compares these rules with rows drawn by lot.
         """
         fraction = check_fraction(fraction, "fraction")
         check_choice(quota, "quota", QUOTAS)
@@ -225,7 +228,7 @@ class ValuationResult:
             # Numbered in the order of the tree, where leaves side by side are alike.
             strata = self.hierarchy.start[self.hierarchy.leaf_of_point()]
         if quota != "global" and self.labels is not None:
-            classes = np.unique(self.labels, return_inverse=True)[1].astype(np.int64)
+            classes = _codes(self.labels)
         elif quota == "class":
             raise ValueError("quota='class' needs labels, and this result has none; use 'global'.")
         if floor is None:
@@ -237,14 +240,17 @@ class ValuationResult:
         """What each row must be worth; float64 [n]."""
         if not isinstance(floor, str):
             return np.full(len(self), check_number(floor, "floor"))
-        check_choice(floor, "floor", ("auto",))
+        if floor != "auto":
+            raise ValueError(f"floor must be 'auto', a number or None, got {floor!r}.")
         if not self.has_game:
-            above = self.values[self.values > two_means_threshold(self.values)]
+            finite = self.values[np.isfinite(self.values)]
+            above = finite[finite > two_means_threshold(finite)]
             return np.full(len(self), above.min(initial=np.inf))
         weight = sum(self.weights[name] for name in self.likelihoods)
         if weight <= 0.0 or self.labels is None:
             return np.zeros(len(self))
-        _, codes, counts = np.unique(self.labels, return_inverse=True, return_counts=True)
+        codes = _codes(self.labels)
+        counts = np.bincount(codes)
         by_frequency = weight * np.log(len(counts) * counts / len(self)) / len(self)
         return np.minimum(0.0, RARE_LABEL * by_frequency)[codes]
 
@@ -409,6 +415,13 @@ class ValuationResult:
             reason = str(error).rstrip(".")
             raise ValueError(f"{path} is not a complete result file: {reason}.") from None
         return cls(**facts, hierarchy=hierarchy)
+
+
+def _codes(labels: NDArray[Any]) -> NDArray[np.int64]:
+    """Number of each row's label, 0, 1, ... as they occur; int64 [n]."""
+    import pandas as pd
+
+    return np.asarray(pd.factorize(labels, use_na_sentinel=False)[0], np.int64)
 
 
 def _read_only(array: Any, dtype: DTypeLike | None = None) -> NDArray[Any] | None:

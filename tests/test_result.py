@@ -85,7 +85,7 @@ def test_a_floor_of_ones_own(result):
     assert (result.values[result.select(0.3, floor=float(result.values.min()))] < median).any()
     np.testing.assert_array_equal(result.select(0.5, "global", floor=1e9), best)
     for floor, error, sentence in [
-        ("high", ValueError, "floor must be one of 'auto', got 'high'"),
+        ("high", ValueError, "floor must be 'auto', a number or None, got 'high'"),
         (np.nan, ValueError, "floor must lie in"),
         (True, TypeError, "floor must be a number, got True"),
     ]:
@@ -104,6 +104,17 @@ def test_of_scores_the_upper_cluster_is_drawn_from():
     np.testing.assert_array_equal(scores.select(5 / 6, "global"), [0, 2, 3, 4, 5])
     alike = dataclasses.replace(scores, values=np.ones(6))
     assert len(alike.select(0.5, "global")) == 3
+    endless = dataclasses.replace(scores, values=np.append(values[:5], np.inf))
+    np.testing.assert_array_equal(endless.select(4 / 6, "global"), [0, 2, 3, 5])
+
+
+def test_labels_of_mixed_kinds():
+    labels = np.array(["a", 1, None, 1, "a", float("nan")], object)
+    result = ValuationResult(
+        values=np.arange(6.0), ids=np.arange(6), parts={}, weights={}, v_empty=0.0, v_full=15.0,
+        n_evaluations=0, n_permutations=0, stopped_by="exact", labels=labels,
+    )  # fmt: skip
+    assert len(result.select(0.5, "class")) == len(result.select(0.5, "class", floor=None)) == 3
 
 
 def test_label_issues_lists_the_lowest_first(result):
