@@ -48,7 +48,7 @@ def main(options: argparse.Namespace) -> list[dict[str, Any]]:
     full = options.scale == "full"
     names = [n for n in SETS if n != "adult"] if full else ["digits"]
     cells = [
-        (name, noise, seed) for seed in range(5 if full else 2) for name in names for noise in NOISES
+        (name, noise, seed) for seed in range(3 if full else 1) for name in names for noise in NOISES
     ]
     rows: list[dict[str, Any]] = []
     for found in Parallel(n_jobs=options.jobs, return_as="generator")(delayed(one_cell)(*c) for c in cells):
