@@ -93,5 +93,7 @@ def test_messages_show_plain_values():
         encode_labels(np.zeros(3, int), 3)
     with pytest.raises(ValueError, match=r"\(first: 5 at row 1\)"):
         encode_known(np.array([0, 5]), 2, np.array([0, 1]), "y_val")
+    with pytest.raises(ValueError, match=r"^y has 1 labels that the model was not fitted on \(first: 'maybe'"):
+        encode_known(["no", "maybe"], 2, np.array(["no", "yes"]), "y", is_fitted=True)
     with pytest.raises(ValueError, match=r"\(first: 2020-01-01 at row 0\)"):
         encode_known(np.array(["2020-01-01"], "M8[D]"), 1, np.array([0, 1]), "y_val")

@@ -310,7 +310,7 @@ def test_the_first_rows_may_come_as_an_update():
 
 BATCH = X[100:110], Y[100:110]
 BAD_UPDATES = {
-    "unknown label": (lambda m: m.partial_fit(BATCH[0], [7] * 10), "do not occur in y"),
+    "unknown label": (lambda m: m.partial_fit(BATCH[0], [7] * 10), "was not fitted on"),
     "too few labels": (lambda m: m.partial_fit(BATCH[0], Y[:4]), "4 labels for 10 rows"),
     "no labels": (lambda m: m.partial_fit(BATCH[0], None), "y"),
     "NaN": (lambda m: m.partial_fit(np.full((10, 6), np.nan), BATCH[1]), "NaN"),
@@ -344,7 +344,7 @@ BAD_UPDATES = {
     "forget groups": (lambda m: m.forget(groups="a"), "without groups"),
     "half a validation set": (lambda m: m.update_validation(X_VAL), "y_val is missing"),
     "validation columns": (lambda m: m.update_validation(X_VAL[:, :3], Y_VAL), "3 features"),
-    "validation labels": (lambda m: m.update_validation(X_VAL, Y_VAL + 5), "do not occur in y"),
+    "validation labels": (lambda m: m.update_validation(X_VAL, Y_VAL + 5), "was not fitted on"),
     "validation NaN": (lambda m: m.update_validation(X_VAL * np.nan, Y_VAL), "NaN"),
     "no validation rows": (lambda m: m.update_validation(X_VAL[:0], Y_VAL[:0]), "no rows"),
     "other parts": (lambda m: m.set_params(contrast=0.0).partial_fit(*BATCH), "contrast"),

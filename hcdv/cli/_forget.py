@@ -83,7 +83,7 @@ def _listed(path: Path, state: State) -> list[str]:
         raise ValueError(f"{path} has no column {state.columns.id or 'id'!r} of names of rows; it has {known}.")
     column = wanted[0] if wanted else frame.columns[0]
     table = spelt(path, [column])
-    names = _texts(frame[column]) if table is None else table.iloc[:, 0].dropna().str.strip().tolist()
+    names = _texts(frame[column]).tolist() if table is None else table.iloc[:, 0].dropna().str.strip().tolist()
     # A list without a header line: its first name was taken for one, and must not be left out.
     return names if wanted else [column, *names]
 
@@ -91,10 +91,12 @@ def _listed(path: Path, state: State) -> list[str]:
 def _known_rows(state: State, listed: list[str]) -> NDArray[Any]:
     """The rows of these names; all must be there."""
     import numpy as np
+    import pandas as pd
 
     if not listed:
         raise ValueError("no row is named, so none is withdrawn.")
-    place = {text: i for i, text in enumerate(_texts_of(state))}
+    texts = _texts(pd.Series(state.model.result_.ids))
+    place = dict(zip(texts, texts.index, strict=True))
     strange = [name for name in listed if name not in place]
     if strange:
         verb = "names" if len(strange) == 1 else "name"
@@ -118,15 +120,9 @@ def _known_groups(state: State, groups: tuple[str, ...]) -> tuple[str, ...]:
     return groups
 
 
-def _texts_of(state: State) -> list[str]:
-    """Names of the rows as a file of values has them."""
-    import pandas as pd
-
-    return _texts(pd.Series(state.model.result_.ids))
-
-
-def _texts(column: pd.Series) -> list[str]:
+def _texts(column: pd.Series) -> pd.Series:
+    """Names as a file of values has them, each with its place; those that are missing are left out."""
     column = column.dropna()
     if column.dtype.kind == "f" and (column % 1 == 0).all():
         column = column.astype("int64")  # a gap had made fractions of whole numbers
-    return column.astype(str).tolist()
+    return column.astype(str)

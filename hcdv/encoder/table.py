@@ -208,10 +208,17 @@ class TableEncoder:
 
 
 def _plain(column: pd.Series, name: str) -> pd.Series:
-    """A column of Python objects as what the objects are, where they agree."""
+    """A column as numpy knows it: Arrow's dates as its own, Python objects as what they are, if they agree."""
+    if pd.api.types.is_complex_dtype(column.dtype):
+        raise TypeError(f"column {name!r} holds complex numbers.")
+    if isinstance(column.dtype, pd.ArrowDtype) and column.dtype.kind in "Mm":
+        is_date = column.dtype.kind == "M"  # which may have a time zone
+        return pd.to_datetime(column) if is_date else column.astype(column.dtype.numpy_dtype)
     if column.dtype != object:
         return column
     kind = pd.api.types.infer_dtype(column, skipna=True)
+    if kind == "complex":
+        raise TypeError(f"column {name!r} holds complex numbers.")
     try:
         if kind in ("date", "datetime", "datetime64"):
             return pd.to_datetime(column)
@@ -228,8 +235,6 @@ def _plain(column: pd.Series, name: str) -> pd.Series:
 
 def _is_numeric(column: pd.Series) -> bool:
     types = pd.api.types
-    if types.is_complex_dtype(column.dtype):
-        raise TypeError(f"column {column.name!r} holds complex numbers.")
     return (
         types.is_numeric_dtype(column.dtype)
         or types.is_bool_dtype(column.dtype)

@@ -106,13 +106,15 @@ class Updating(Fitting):
             If an argument is not what it should be; nothing has changed then.
         """
         if not hasattr(self, "_live"):
+            check_choice(refresh, "refresh", REFRESHES)
+            check_text(note, "note")
             return self.fit(X, y, ids=ids, groups=groups)
         begin, live = time.monotonic(), self._live
         n = count_rows(X, "X")
         if not hasattr(X, "columns"):  # a frame's are found by their names
             validate_data(self, X, reset=False, skip_check_array=True)
         options = Options.checked(self, refresh, tau, rebalance_every, tolerance, exact)
-        labels = encode_known(y, n, self.classes_, "y")
+        labels = encode_known(y, n, self.classes_, "y", is_fitted=True)
         names = new_ids(ids, X, n, self.result_.ids, live.next_id)
         columns = _checked_groups(groups, live, n)
         progress = Progress(self.verbose > 0)
@@ -188,7 +190,7 @@ class Updating(Fitting):
         """
         begin, live = time.monotonic(), self._followed()
         options = Options.checked(self, refresh, 0.0, 0, tolerance, False)
-        labels_val = check_validation(X_val, y_val, self.classes_)
+        labels_val = check_validation(X_val, y_val, self.classes_, is_fitted=True)
         if labels_val is None and live.rows.given is not None:
             options = replace(options, refresh="full")  # folds stand in for the trusted rows
         progress = Progress(self.verbose > 0)

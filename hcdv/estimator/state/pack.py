@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, fields
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from hcdv._labels import as_python, of_one_kind
 from hcdv.affinity import VoterLists
 from hcdv.allocation import KeptChains
 from hcdv.encoder import Spaces
@@ -81,12 +83,17 @@ def plain(array: NDArray[Any], name: str) -> NDArray[Any]:
     """The array as a file can hold it: numbers, dates or text, all of one kind."""
     if array.dtype.kind in _PLAIN:
         return array
-    items = array.tolist()
-    kinds = {type(item) for item in items}
-    if kinds <= {str} or kinds <= {int} or kinds <= {float} or kinds <= {bool}:
-        return np.array(items)
-    found = ", ".join(sorted(kind.__name__ for kind in kinds))
-    raise ValueError(f"{name} cannot be saved: a file holds numbers or texts, all of one kind, got {found}.")
+    try:
+        alike = of_one_kind(array)
+    except ValueError as error:
+        raise ValueError(f"{name} cannot be saved: {error}.") from None
+    if alike is None:
+        found = ", ".join(sorted({type(item).__name__ for item in array}))
+        raise ValueError(
+            f"{name} cannot be saved: a file holds numbers, texts or dates (without a time zone), all of one "
+            f"kind, got {found}."
+        )
+    return alike
 
 
 def tree_arrays(tree: Hierarchy, prefix: str = "tree_") -> Arrays:
@@ -188,8 +195,12 @@ def number(value: Any, name: str, *, positive: bool = False) -> float:
     return float(value)
 
 
+# Counts stay far below what 64 bits hold; these are no counts, and reach as far as they can.
+_LIMITS = {"seed": 2**63, "next_id": 2**64 + 1}
+
+
 def count(value: Any, name: str) -> int:
-    if type(value) is not int or not 0 <= value < 2**62:
+    if type(value) is not int or not 0 <= value < _LIMITS.get(name, 2**62):
         raise ValueError(f"{name} is no whole number from 0")
     return value
 
@@ -240,8 +251,15 @@ def groups_of(reader: Reader, n: int, prefix: str = "group_") -> NDArray[Any] | 
     columns: list[NDArray[Any]] = []
     while f"{prefix}{len(columns)}" in reader:
         column = reader.any_of(f"{prefix}{len(columns)}", n)
-        columns.append(np.array(column.tolist(), dtype=object))
+        columns.append(_objects(column))
     return np.column_stack(columns) if columns else None
+
+
+def _objects(column: NDArray[Any]) -> NDArray[Any]:
+    """Labels of groups as Python has them, dates of a calendar apart from times."""
+    if column.dtype.kind in "Mm" and column.dtype != np.dtype("M8[D]"):
+        return np.asarray(pd.Series(column).astype(object))
+    return np.array(column.tolist(), dtype=object)
 
 
 def spaces_arrays(spaces: Spaces, prefix: str) -> Arrays:
@@ -363,7 +381,7 @@ def updates_of(listed: Any, reader: Reader) -> Iterator[Update]:
             yield Update(
                 **told,
                 by_batch={int(k): float(v) for k, v in facts["by_batch"]},
-                by_group={k: float(v) for k, v in facts["by_group"]},
+                by_group={_label(k): float(v) for k, v in facts["by_group"]},
                 tracked_key=keys[end - length : end],
                 tracked_value=values[end - length : end],
                 node_error=nothing,
@@ -373,5 +391,21 @@ def updates_of(listed: Any, reader: Reader) -> Iterator[Update]:
             raise ValueError(f"history tells of no update ({type(error).__name__}: {error})") from None
 
 
+# JSON has no dates: a label that is one is told as its kind and its ISO text.
+_DATES = {"time": pd.Timestamp, "date": date.fromisoformat, "duration": pd.Timedelta}
+
+
 def _json(label: Any) -> Any:
-    return label.item() if isinstance(label, np.generic) else label
+    label = as_python(label)
+    if isinstance(label, date):
+        return {"time" if isinstance(label, datetime) else "date": label.isoformat()}
+    if isinstance(label, timedelta):
+        return {"duration": pd.Timedelta(label).isoformat()}
+    return label
+
+
+def _label(told: Any) -> Any:
+    if not isinstance(told, Mapping):
+        return told
+    ((kind, text),) = told.items()
+    return _DATES[kind](text)
