@@ -2,7 +2,7 @@
 
 A record is a head (the content's length and SHA-256, and a checksum of these two) and the content.  Who writes
 notes elsewhere how long the journal then is: what stands below that must be whole, and what a crash leaves
-behind it counts if it is whole, and else is written over by the next record.
+behind it is passed over by who knows the length, and written over by the next record.
 """
 
 from __future__ import annotations

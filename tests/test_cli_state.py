@@ -154,7 +154,7 @@ def test_columns_are_read_as_those_of_the_fit(here):
     ("change", "sentence"),
     [
         ({"order": ["r0000"]}, "1 of 20 rows are known already (first: 'r0000')"),
-        ({"paid": ["maybe"]}, "1 labels that do not occur in y (first: 'maybe' at row 0)"),
+        ({"paid": ["maybe"]}, "1 labels that the model was not fitted on (first: 'maybe' at row 0)"),
         ({"count": ["many"]}, "has text in column 'count' (first: 'many'), where the rows of the fit have"),
         ({"day": ["soon"]}, "has text in column 'day' (first: 'soon'), where the rows of the fit have dates"),
         ({"seller": [None]}, "has 1 rows without a group in column 'seller'"),

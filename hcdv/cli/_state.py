@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from hcdv.estimator import Update
 
 
+class Overtaken(ValueError):
+    """Another command has written the state meanwhile."""
+
+
 @dataclass
 class State:
     """A loaded state.
@@ -36,10 +40,22 @@ class State:
 
     @classmethod
     def load(cls, folder: Path, *, quiet: bool = True, jobs: int | None = None) -> State:
-        """Read a folder that ``hcdv value --save`` made."""
-        from hcdv import HCDV
+        """Read a folder that ``hcdv value --save`` made.
 
-        model = HCDV.load(folder)
+        Raises
+        ------
+        Overtaken
+            If others write there all the time.
+        ValueError
+            If it cannot be read.
+        """
+        from hcdv import HCDV
+        from hcdv.estimator.state.store import StateChanged
+
+        try:
+            model = HCDV.load(folder)
+        except StateChanged as error:
+            raise Overtaken(str(error)) from None
         columns = Columns.read(folder, _lineage(model))
         named = getattr(model, "feature_names_in_", None)
         if named is not None and list(named) != columns.features:
@@ -95,7 +111,24 @@ class State:
         return True
 
     def save(self) -> None:
-        self.model.save(self.folder)
+        """Write what is new.
+
+        Raises
+        ------
+        Overtaken, BlockingIOError
+            If another command has written there, or is just doing so.
+        ValueError, OSError
+            If it cannot be written; the state on disk is as it was.
+        """
+        from hcdv.estimator.state.store import CURRENT, StateChanged
+
+        if not (self.folder / CURRENT).exists():
+            # A model alone would do without; but nobody wants two states that each have other rows.
+            raise ValueError(f"{self.folder} was moved or removed meanwhile, so nothing was saved.")
+        try:
+            self.model.save(self.folder)
+        except StateChanged as error:
+            raise Overtaken(str(error)) from None
 
     def values(self) -> pd.DataFrame:
         """The table of values, as ``hcdv value`` writes it."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
 
+from hcdv.cli._group import TROUBLE, sentence
 from hcdv.cli._shown import show_lowest_new
 from hcdv.cli._state import State
 from hcdv.cli._tables import check_distinct, check_outside, read
@@ -83,23 +85,37 @@ def update(
     is_new = batch is not None and seen is None
     if batch is not None and is_new:
         done = current.take_in(batch, batch.path.name, tau=tau, rebalance_every=rebalance_every, **how)
-        current.save()
+        with _telling(f"the rows of {new} are not in {state}"):
+            current.save()
         _say(done.summary(), quiet)
     elif seen is not None:
-        _say(f"The rows of {new} were taken in before ({seen}); nothing was changed.", quiet)
-    if trusted is not None:
-        if current.trust(trusted, **how):
+        # Not what was asked for, so it is said in any case.
+        click.echo(f"The rows of {new} were taken in before ({seen}); nothing was changed.", err=quiet)
+    with _telling("" if batch is None else f"but the rows of {new} are in {state}"):
+        if trusted is not None:
+            if current.trust(trusted, **how):
+                _say(current.model.update_.summary(), quiet)
+            else:
+                _say(f"The rows of {validation} are trusted already; nothing was changed.", quiet)
+        elif batch is None and refresh == "full":
+            current.model.refresh()
+            current.save()
             _say(current.model.update_.summary(), quiet)
-        else:
-            _say(f"The rows of {validation} are trusted already; nothing was changed.", quiet)
-    elif batch is None and refresh == "full":
-        current.model.refresh()
-        current.save()
-        _say(current.model.update_.summary(), quiet)
-    write_values(current.values(), out)
+        write_values(current.values(), out)
     if batch is not None and is_new and not quiet:
         show_lowest_new(current.model.result_, batch.features)
     _say(f"Wrote {len(current.model.result_):,} values to {out}", quiet)
+
+
+@contextmanager
+def _telling(end: str) -> Iterator[None]:
+    """Say with what goes wrong what has become of the rows."""
+    try:
+        yield
+    except TROUBLE as error:
+        if not end:
+            raise
+        raise ValueError(f"{sentence(error).rstrip('.')}; {end}.") from None
 
 
 def _say(line: str, quiet: bool) -> None:

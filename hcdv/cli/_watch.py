@@ -17,7 +17,7 @@ import click
 from hcdv.cli._columns import Batch
 from hcdv.cli._group import TROUBLE, sentence
 from hcdv.cli._shown import printable
-from hcdv.cli._state import State, digest_of, name_of
+from hcdv.cli._state import Overtaken, State, digest_of, name_of
 from hcdv.cli._tables import check_outside
 from hcdv.cli._update import refresh_options, tau_option
 
@@ -32,6 +32,14 @@ Stamp = tuple[int, int]
 
 class _Unsaved(Exception):
     """A batch was valued, but could not be put on disk."""
+
+
+class _Stopped(Exception):
+    """The watch is to end, and waits for another command in vain."""
+
+
+class _Grown(ValueError):
+    """A file has more rows than when it was taken in."""
 
 
 @click.command()
@@ -62,7 +70,8 @@ def watch(
     One line is printed a batch, and with --out-folder the values are written after it.
 
     A file is taken once its size and time have stood still for --every seconds; names that begin with a point
-    or end in .part or .tmp are passed over.  SIGTERM or Ctrl-C ends after the batch in hand.
+    or end in .part or .tmp are passed over.  A file that is refused is tried again once it has changed.
+    Several watches and other commands may work on one STATE.  SIGTERM or Ctrl-C ends after the batch in hand.
     """
     if not folder.is_dir():
         raise ValueError(f"{folder} is not a folder.")
@@ -73,15 +82,16 @@ def watch(
         out_folder.mkdir(parents=True, exist_ok=True)
     options = {"refresh": refresh, "tau": tau, "rebalance_every": rebalance_every, "tolerance": tolerance}
     with _stopping() as stop:
-        watching = _Watch(State.load(state, jobs=jobs), folder, out_folder, options, stop, jobs)
-        _say(f"watching {folder}: {len(watching.state.model.result_):,} rows in {state}")
+        watching = _Watch(State.load(state, jobs=jobs), folder, out_folder, options, stop, once, jobs)
+        _say(f"watching {folder}: {watching.n_rows:,} rows in {state}")
         watching.look()
         while not stop:
             _wait(every, stop)
             watching.look()
             if once:
                 break
-        _say(f"stopped: {watching.n_taken:,} batches taken in, {len(watching.state.model.result_):,} rows")
+        batches = "batch" if watching.n_taken == 1 else "batches"
+        _say(f"stopped: {watching.n_taken:,} {batches} taken in, {watching.n_rows:,} rows")
 
 
 @dataclass
@@ -98,6 +108,8 @@ class _Watch:
         Files at the last look.
     dealt_with : dict of str to Stamp
         Files taken in, passed over or refused, as they were then.
+    n_rows : int
+        Rows in the state on disk.
     """
 
     state: State
@@ -105,11 +117,16 @@ class _Watch:
     out_folder: Path | None
     options: dict[str, Any]
     stop: list[int]
+    once: bool
     jobs: int | None = None
     looked: dict[str, Stamp] = field(default_factory=dict)
     dealt_with: dict[str, Stamp] = field(default_factory=dict)
     n_taken: int = 0
+    n_rows: int = field(init=False)
     complaint: str = ""
+
+    def __post_init__(self) -> None:
+        self.n_rows = len(self.state.model.result_)
 
     def look(self) -> None:
         """Take in the files that stand still since the last look, in the order of their names."""
@@ -149,8 +166,13 @@ class _Watch:
             self._write(name, only_missing=seen is not None)
         except _Unsaved as error:
             raise ValueError(f"{path} was not taken in: {error}") from None
-        except TROUBLE as error:
+        except _Stopped:
+            return False
+        except _Grown as error:
             _complain(f"{printable(name)}  passed over: {sentence(error)}")
+        except TROUBLE as error:
+            again = "by the next watch" if self.once else "once it has changed"
+            _complain(f"{printable(name)}  passed over: {sentence(error)}  It is tried again {again}.")
         except MemoryError:
             _complain(f"{printable(name)}  passed over: not enough memory.")
         else:
@@ -158,29 +180,48 @@ class _Watch:
         return True
 
     def _valued(self, name: str, batch: Batch) -> str:
-        update = self.state.take_in(batch, name, **self.options)
-        try:
-            while True:
-                try:
-                    self.state.save()
-                    break
-                except BlockingIOError:
-                    # Another command is writing just now; then the state is another one, see below.
-                    _wait(SLICE, [])
-        except ValueError:
-            # Somebody else has changed the state meanwhile: this batch goes on top of that.
-            self.state = State.load(self.state.folder, jobs=self.jobs)
-            if (seen := self.state.seen(batch)) is not None:
-                return f"taken in before ({seen}); nothing was changed"
+        """Take in a batch, on top of whatever others have made of the state meanwhile."""
+        while True:
             update = self.state.take_in(batch, name, **self.options)
             try:
-                self.state.save()
+                self._save()
+            except Overtaken:
+                self._reload()
+                if (seen := self.state.seen(batch)) is not None:
+                    return f"taken in before ({seen}); nothing was changed"
+            else:
+                self.n_taken += 1
+                self.n_rows = update.n_rows
+                return update.summary()
+
+    def _save(self) -> None:
+        """Write the state, once no other command is writing."""
+        while True:
+            try:
+                return self.state.save()
+            except BlockingIOError:
+                if self.stop:
+                    raise _Stopped from None
+                _wait(SLICE, self.stop)
+            except Overtaken:
+                raise
             except TROUBLE as error:
                 raise _Unsaved(sentence(error)) from None
-        except OSError as error:
-            raise _Unsaved(sentence(error)) from None
-        self.n_taken += 1
-        return update.summary()
+            except MemoryError:
+                raise _Unsaved("not enough memory.") from None
+
+    def _reload(self) -> None:
+        while not self.stop:
+            try:
+                self.state = State.load(self.state.folder, jobs=self.jobs)
+            except Overtaken:
+                _wait(SLICE, self.stop)
+            except TROUBLE as error:
+                raise _Unsaved(sentence(error)) from None
+            else:
+                self.n_rows = len(self.state.model.result_)
+                return
+        raise _Stopped
 
     def _check_not_grown(self, name: str, batch: Batch) -> None:
         """Refuse a file taken in before to which rows were added: without names, all would count twice."""
@@ -188,7 +229,7 @@ class _Watch:
             return
         for update in self.state.model.history_:
             if name_of(update) == name and digest_of(update) != batch.digest:
-                raise ValueError(
+                raise _Grown(
                     f"a file of this name was taken in by update {update.number} and has changed since; put "
                     "new rows in a new file."
                 )

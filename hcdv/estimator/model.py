@@ -13,8 +13,7 @@ from hcdv._validation import check_int
 from hcdv.allocation import Literal
 from hcdv.encoder import Contrastive, parse_encoder
 from hcdv.estimator.state import load_model, save_model
-from hcdv.estimator.state.recipe import from_facts, is_own
-from hcdv.estimator.state.snapshot import PLACES
+from hcdv.estimator.state.recipe import PLACES, from_facts, is_own
 from hcdv.estimator.updating import Updating
 from hcdv.games import MultiFidelity
 
@@ -131,21 +130,33 @@ class HCDV(Updating):
         Everything but the paths ``cache`` and ``checkpoint``, which are of this machine.
 
         Where an earlier state of the same model lies, only the updates since are written: an update costs
-        what came with it.  Whatever moment a crash picks, the folder holds the old state or the new one.
+        what came with it.  Where parameters have changed since, or chains were walked under a rule that looks
+        at the clock, all is written anew.  Whatever moment a crash picks, the folder holds the old state or
+        the new one, and can be written again; after an error this model can be saved again.
 
         Parameters
         ----------
         path : path-like
-            A folder that is not there yet, or where this model was saved or loaded before.
+            A folder that is not there (any more), or where this model was saved or loaded before.
 
         Raises
         ------
         ValueError
             If something else stands there, another process has changed it since, or the model holds what a
             file cannot (rows as sparse matrices for a model that is trained on them, names of mixed kinds).
+        OSError
+            If the folder cannot be written, because the disk is full, say; or another process writes it.
         """
         self._followed()
         self._store = save_model(self, path, self._store)
+
+    def __copy__(self) -> Self:
+        twin = type(self).__new__(type(self))
+        twin.__dict__.update(self.__dict__)
+        if self._store is not None:
+            # The rows that come to one must not be saved as the other's.
+            twin._store = self._store.twin()
+        return twin
 
     @classmethod
     def load(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,6 +13,9 @@ from hcdv.allocation import Literal
 from hcdv.encoder import Contrastive
 from hcdv.games import KNN, Evidence, Fit, Forest, Kernel, Logistic, MultiFidelity, Ridge
 from hcdv.stopping import AllOf, AnyOf, RankStability, StandardError, TimeBudget
+
+if TYPE_CHECKING:
+    from hcdv.estimator.updating import Updating
 
 # What a file may name; anything else is the user's own, and passed again when the model is loaded.
 KINDS = {
@@ -24,6 +27,10 @@ KINDS = {
 }  # fmt: skip
 _KIND = "kind"
 OWN = "own"
+# Parameters that name files: a state that came from elsewhere must not choose what is written where.
+PLACES = ("cache", "checkpoint")
+# Parameters that decide no value.
+NO_MATTER = (*PLACES, "engine", "n_jobs", "verbose")
 
 
 def to_facts(value: Any) -> Any:
@@ -82,6 +89,27 @@ def is_own(facts: Any) -> bool:
     if not isinstance(facts, Mapping):
         return False
     return facts.get(_KIND) == OWN or any(is_own(item) for item in facts.values() if not isinstance(item, str))
+
+
+def parameters_of(model: Updating) -> dict[str, tuple[Any, Any]]:
+    """What decides a model's values, each as facts and as the object itself."""
+    given = model.get_params(deep=False)
+    return {name: (to_facts(value), value) for name, value in given.items() if name not in NO_MATTER}
+
+
+def has_changed(before: Mapping[str, tuple[Any, Any]], now: Mapping[str, tuple[Any, Any]]) -> bool:
+    """Whether parameters are others; objects of the user's own are the same only where they are one."""
+    return any(
+        before[name][0] != facts or (is_own(facts) and before[name][1] is not value)
+        for name, (facts, value) in now.items()
+    )
+
+
+def looks_at_clock(rule: Any) -> bool:
+    """Whether a stopping rule may end elsewhere in another run; the user's own may."""
+    if isinstance(rule, (AnyOf, AllOf)):
+        return any(map(looks_at_clock, rule.rules))
+    return callable(rule) and not isinstance(rule, (RankStability, StandardError))
 
 
 def _text(value: Any) -> str:

@@ -38,17 +38,13 @@ from hcdv.estimator.state.pack import (
     update_facts,
     updates_of,
 )
-from hcdv.estimator.state.recipe import to_facts
+from hcdv.estimator.state.recipe import PLACES, to_facts
 from hcdv.games import MAX_WEIGHT, GivenRows, TrainingRows, plan_utility
 from hcdv.hierarchy import Hierarchy
 from hcdv.result import ValuationResult
 
 if TYPE_CHECKING:
     from hcdv.estimator.updating import Updating
-
-
-# Parameters that name files: a state that came from elsewhere must not choose what is written where.
-PLACES = ("cache", "checkpoint")
 
 
 def snapshot(model: Updating) -> tuple[Arrays, dict[str, Any]]:

@@ -9,8 +9,11 @@
     lock
 
 An update costs what came with it: its rows and labels are appended to the journal, and CURRENT is replaced.
-When playing the journal again would take long, a new snapshot and an empty journal are written beside the old
-ones, and CURRENT is replaced then.  Whatever moment a crash picks, CURRENT names files that are whole.
+When playing the journal again would take long, or would not end in the same bits, a new snapshot and an empty
+journal are written beside the old ones, and CURRENT is replaced then.
+
+Whatever moment a crash picks, CURRENT names files that are whole, and nothing but CURRENT tells what counts:
+what lies in the journal behind the length it names is none of the state, and the next save writes over it.
 """
 
 from __future__ import annotations
@@ -19,8 +22,10 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +36,7 @@ from hcdv._journal import EMPTY, append_record, begin_journal, read_records
 from hcdv._locks import locked
 from hcdv.encoder import load_encoder, save_encoder
 from hcdv.estimator.state.pack import Reader, number, step_arrays, step_facts, step_of
+from hcdv.estimator.state.recipe import has_changed, looks_at_clock, parameters_of
 from hcdv.estimator.state.snapshot import restore, snapshot, widths_of
 
 if TYPE_CHECKING:
@@ -48,6 +54,10 @@ MOST_BYTES = 1.0
 ATTEMPTS = 5
 # Bytes of CURRENT at most.
 _NOTE_LIMIT = 1 << 16
+
+
+class StateChanged(ValueError):
+    """Somebody else has saved to the folder since, or does all the time: load it again."""
 
 
 @dataclass
@@ -68,6 +78,8 @@ class Store:
         Seconds that these took.
     pending : list of (Step, float)
         Updates since, and the seconds they took.
+    parameters : dict of str to (facts, object)
+        With which the journal is played again: those of the snapshot.
     """
 
     path: Path
@@ -77,48 +89,105 @@ class Store:
     sequence: int = 0
     replay: float = 0.0
     pending: list[tuple[Step, float]] = field(default_factory=list)
+    parameters: dict[str, tuple[Any, Any]] = field(default_factory=dict)
 
     def file(self, kind: str) -> Path:
         return _file(self.path, kind, self.generation)
+
+    def twin(self) -> Store:
+        """For a copy of the model, whose further updates are its own."""
+        return replace(self, pending=list(self.pending))
+
+    def __deepcopy__(self, _: dict[int, Any]) -> Store:
+        return self.twin()  # steps do not change
 
 
 def save_model(model: Updating, path: str | os.PathLike[str], store: Store | None) -> Store:
     """Write a fitted model to a folder; where an earlier state of it lies, only what is new.
 
+    After an error the folder holds what it held, and the model may be saved again.
+
     Raises
     ------
+    StateChanged
+        If the folder holds a state that was changed since by somebody else.
     ValueError
-        If the folder holds something else, or a state that was changed since by somebody else; or the model
-        holds what a file cannot.
+        If it holds something else, or the model holds what a file cannot.
     BlockingIOError
         If somebody else is writing there.
+    OSError
+        If it cannot be written; the error names the place.
     """
     folder = Path(os.path.realpath(path))
-    known = store is not None and store.path == folder
-    if not known:
+    if _is_new(folder, store):
         _check_free(folder, path)
     folder.mkdir(exist_ok=True)
     with _writing(folder):
-        if not known:
+        if store is None or _is_new(folder, store):
             _check_free(folder, path)
             store = Store(folder, secrets.token_hex(16), 1, EMPTY)
             _write_generation(model, store)
             return store
-        assert store is not None
         _check_current(store)
-        size = store.file("snapshot").stat().st_size
-        replay = store.replay + sum(seconds for _, seconds in store.pending)
-        fits = replay <= MOST_REPLAY * (1 + size / BYTES_A_SECOND)
-        for step, seconds in list(store.pending):
-            content = archive_bytes(step_arrays(step), _step_meta(store, step, seconds))
-            store.committed = append_record(store.file("journal"), content, store.committed)
-            store.sequence += 1
-            store.replay += seconds
-            store.pending.pop(0)
-            _write_note(store)
-        if not fits or store.committed > MOST_BYTES * size:
+        if _must_be_whole(model, store):
             _compact(model, store)
+            return store
+        if store.pending:
+            _append(store)
+        size = store.file("snapshot").stat().st_size
+        takes_long = store.replay > MOST_REPLAY * (1 + size / BYTES_A_SECOND)
+        if takes_long or store.committed > MOST_BYTES * size:
+            _try_to_compact(model, store)
     return store
+
+
+def _is_new(folder: Path, store: Store | None) -> bool:
+    """Whether no state of this model lies there, or none any more: it may have been moved or removed."""
+    return store is None or store.path != folder or not (folder / CURRENT).exists()
+
+
+def _must_be_whole(model: Updating, store: Store) -> bool:
+    """Whether a journal played again by the parameters of its snapshot would be another model."""
+    if has_changed(store.parameters, parameters_of(model)):
+        return True
+    recent = model.history_[len(model.history_) - len(store.pending) :]
+    return looks_at_clock(model.tol) and any(update.n_pairs == update.n_all_pairs for update in recent)
+
+
+def _append(store: Store) -> None:
+    """Put the updates since into the journal, and then the note that they count: all of them or none."""
+    after = replace(store, pending=[])
+    for step, seconds in store.pending:
+        content = archive_bytes(step_arrays(step), _step_meta(after, step, seconds))
+        after.committed = append_record(store.file("journal"), content, after.committed)
+        after.sequence += 1
+        after.replay += seconds
+    with _counting(store, after):
+        _write_note(after)
+
+
+@contextmanager
+def _counting(store: Store, after: Store) -> Iterator[None]:
+    """What the store tells is what CURRENT tells, also where an interrupt comes right behind its writing."""
+    is_done = False
+    try:
+        yield
+        is_done = True
+    finally:
+        if is_done or _is_noted(after):
+            vars(store).update(vars(after))
+
+
+def _try_to_compact(model: Updating, store: Store) -> None:
+    """A shorter way to load; without it, all is saved nevertheless, and the next save tries again."""
+    try:
+        _compact(model, store)
+    except (OSError, MemoryError, TypeError, ValueError) as error:
+        warnings.warn(
+            f"{store.path} is saved, but it takes longer to load than it need: no new snapshot could be "
+            f"written ({str(error).rstrip('.') or 'not enough memory'}).",
+            stacklevel=2,
+        )
 
 
 def load_model(
@@ -152,7 +221,7 @@ def load_model(
             if _read_note(folder)["generation"] == note["generation"]:
                 name = Path(error.filename or "").name
                 raise ValueError(f"{where} is damaged: {name} is missing, or no file.") from None
-    raise ValueError(f"{where} is being changed all the time; try again later.")
+    raise StateChanged(f"{where} is being changed all the time; try again later.")
 
 
 def _load(
@@ -182,12 +251,16 @@ def _load(
         raise ValueError(f"{where} cannot be loaded: {str(error).rstrip('.')}.") from None
     except (LookupError, AttributeError, ArithmeticError) as error:
         raise ValueError(f"{where} is damaged: {type(error).__name__} at {error}.") from None
+    store.parameters = parameters_of(model)
     _replay(model, store, where)
     return model, store
 
 
 def _replay(model: Updating, store: Store, where: str) -> None:
-    for content, size in read_records(store.file("journal"), store.committed):
+    noted, store.committed = store.committed, EMPTY
+    for content, size in read_records(store.file("journal"), noted):
+        if size > noted:
+            break  # what a save left that did not come to its end
         name = f"the update at byte {size - len(content)} of {where}"
         arrays, meta = archive_from_bytes(content, name, "update", FORMAT_VERSION)
         if (meta.get("lineage"), meta.get("generation"), meta.get("sequence")) != (
@@ -203,6 +276,8 @@ def _replay(model: Updating, store: Store, where: str) -> None:
             raise ValueError(f"{name} cannot be played again: {str(error).rstrip('.')}.") from None
         store.committed, store.sequence = size, store.sequence + 1
         store.replay += seconds
+    if store.committed != noted:
+        raise ValueError(f"{where} is damaged: its journal is of another state.")
 
 
 def _step_meta(store: Store, step: Step, seconds: float) -> dict[str, Any]:
@@ -219,29 +294,42 @@ def _step_meta(store: Store, step: Step, seconds: float) -> dict[str, Any]:
 
 def _write_generation(model: Updating, store: Store) -> None:
     """Snapshot, encoder and empty journal of a new generation, and then the note that they count."""
-    save_encoder(model.encoder_, store.file("encoder"))
-    arrays, facts = snapshot(model)
-    meta = {
-        "kind": "state",
-        "version": FORMAT_VERSION,
-        "lineage": store.lineage,
-        "generation": store.generation,
-        "encoder": file_digest(store.file("encoder")),
-        **facts,
-    }
-    write_archive(store.file("snapshot"), arrays, meta)
-    begin_journal(store.file("journal"))
-    _write_note(store)
+    store.parameters = parameters_of(model)
+    try:
+        save_encoder(model.encoder_, store.file("encoder"))
+        arrays, facts = snapshot(model)
+        meta = {
+            "kind": "state",
+            "version": FORMAT_VERSION,
+            "lineage": store.lineage,
+            "generation": store.generation,
+            "encoder": file_digest(store.file("encoder")),
+            **facts,
+        }
+        write_archive(store.file("snapshot"), arrays, meta)
+        begin_journal(store.file("journal"))
+        _write_note(store)
+    except BaseException:
+        if not _may_count(store):
+            _remove(map(store.file, _SUFFIX))
+        raise
 
 
 def _compact(model: Updating, store: Store) -> None:
     """A new generation in the place of this one, and of what crashes may have left."""
     new = Store(store.path, store.lineage, store.generation + 1, EMPTY)
-    _write_generation(model, new)
-    store.generation, store.committed, store.sequence, store.replay = new.generation, EMPTY, 0, 0.0
+    with _counting(store, new):
+        _write_generation(model, new)
     current = {store.file(kind).name for kind in _SUFFIX}
-    for file in store.path.iterdir():
-        if file.name not in current and _FILE.fullmatch(file.name):
+    with suppress(OSError):
+        names = [name for name in os.listdir(store.path) if name not in current and _FILE.fullmatch(name)]
+        _remove(store.path / name for name in names)
+
+
+def _remove(files: Iterable[Path]) -> None:
+    """Files that count for nothing; what cannot be removed goes with a later generation."""
+    for file in files:
+        with suppress(OSError):
             file.unlink(missing_ok=True)
 
 
@@ -266,6 +354,28 @@ def _write_note(store: Store) -> None:
     }
     with written_aside(store.path / CURRENT) as aside:
         aside.write_text(json.dumps(note, indent=1) + "\n")
+    _write_through(store.path)
+
+
+def _write_through(folder: Path) -> None:
+    """Make the names in a folder outlast a loss of power, where the system can."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _is_noted(store: Store) -> bool:
+    """Whether CURRENT tells of this very state."""
+    try:
+        note = _read_note(store.path)
+    except (OSError, ValueError):
+        return False
+    return (note["lineage"], note["generation"], note["committed"]) == (
+        store.lineage, store.generation, store.committed,
+    )  # fmt: skip
 
 
 def _read_note(folder: Path) -> dict[str, Any]:
@@ -295,6 +405,16 @@ def _read_note(folder: Path) -> dict[str, Any]:
     return note
 
 
+def _may_count(store: Store) -> bool:
+    """Whether CURRENT names this generation, for all that can be known."""
+    if not (store.path / CURRENT).exists():
+        return False
+    try:
+        return bool(_read_note(store.path)["generation"] == store.generation)
+    except (OSError, ValueError):
+        return True
+
+
 def _check_free(folder: Path, path: str | os.PathLike[str]) -> None:
     if not folder.exists():
         if not folder.parent.is_dir():
@@ -317,15 +437,23 @@ def _is_ours(name: str) -> bool:
 
 
 def _check_current(store: Store) -> None:
-    note = _read_note(store.path)
-    if (note["lineage"], note["generation"], note["committed"]) != (
-        store.lineage, store.generation, store.committed,
-    ):  # fmt: skip
-        raise ValueError(
+    if not _is_noted(store):
+        _read_note(store.path)  # has a sentence of its own where that is damaged
+        raise StateChanged(
             f"{store.path} was changed by somebody else since, so these updates do not go with it; load it "
             "again."
         )
 
 
-def _writing(folder: Path) -> Any:
-    return locked(folder / "lock", f"{folder} is being written by another process; try again later.")
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """The lock; errors of the system name the folder where they name no file."""
+    try:
+        with locked(folder / "lock", f"{folder} is being written by another process; try again later."):
+            yield
+    except BlockingIOError:
+        raise
+    except OSError as error:
+        if error.filename is None and error.errno is not None:
+            error.filename = os.fspath(folder)
+        raise
