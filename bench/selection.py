@@ -3,8 +3,8 @@
     python -m bench.selection --scale full --json bench/results/selection.json
 
 Clean labels, and 5% and 15% flips; two models on standardised columns, logistic regression (C = 1) and a forest
-of 50 trees, tested on untouched rows. All figures are differences of test accuracy from the mean of five draws by
-lot of the same size from the same rows, in hundredths:
+of 50 trees, tested on untouched rows. All figures are differences of test accuracy from the mean of five draws
+by lot of the same size from the same rows, in hundredths:
 
 - ``HCDV``: ``select(0.3)``, the default: rows worth 0 or more by lot, in each leaf;
 - ``highest``: the highest values of each leaf (``floor=None``), of each class, of all rows;

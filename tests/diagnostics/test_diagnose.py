@@ -236,7 +236,10 @@ def test_a_sampler_without_chance_is_found(monkeypatch):
 
 def test_a_selection_of_the_wrong_rows_is_found(model, monkeypatch):
     kind = type(model.result_)
-    monkeypatch.setattr(kind, "select", lambda self, share, quota, floor: self.ranking()[: round(share * len(self))])
+    def lowest(self, share, quota, floor):
+        return self.ranking()[: round(share * len(self))]
+
+    monkeypatch.setattr(kind, "select", lowest)
     assert not lines(model).holds("Theorem 2 (")
 
 
