@@ -40,8 +40,8 @@ boosting with classes weighted alike, as the metric has them, balanced accuracy.
 (60,000 in the table of times), a ConvNet, accuracy. *Criteo*: 10,000 real impressions, Wide & Deep, AUC. The
 printed figures, in round brackets, are of clean labels; of Criteo those of 45 million rows. On coalitions MCDS,
 GS (64 balanced clusters) and Data Banzhaf train logistic regressions (Synthetic) or ridge classifiers
-(elsewhere), which cost far less than the paper's networks. They select the highest 30%, as the paper does; square
-brackets hold the score of their values under HCDV's rule of selection, on HCDV's tree.
+(elsewhere), which cost far less than the paper's networks. They select the highest 30%, as the paper does;
+square brackets hold the score of their values under HCDV's rule of selection, on HCDV's tree.
 """
 PICTURE = "![Score after training on the chosen 30%, by share of flips](images/paper_top30.png)"
 TITLES = {
