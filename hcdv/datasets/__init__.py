@@ -11,6 +11,7 @@ own place), and then, where an official source exists, downloaded into that cach
 
 from hcdv.datasets._bundled import load_breast_cancer, load_digits, load_iris, load_wine
 from hcdv.datasets._clickstream import make_clickstream
+from hcdv.datasets._ctr import ctr_blocks, make_ctr, write_ctr
 from hcdv.datasets._dataset import Dataset
 from hcdv.datasets._images import load_cifar10, load_fashion_mnist
 from hcdv.datasets._noise import flip_labels
@@ -22,6 +23,7 @@ from hcdv.datasets._texts import load_bbc, load_imdb
 __all__ = [
     "Dataset",
     "DatasetNotFound",
+    "ctr_blocks",
     "flip_labels",
     "load_adult",
     "load_bbc",
@@ -34,5 +36,7 @@ __all__ = [
     "load_iris",
     "load_wine",
     "make_clickstream",
+    "make_ctr",
     "make_synthetic",
+    "write_ctr",
 ]
