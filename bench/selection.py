@@ -47,9 +47,8 @@ TOLERATED = 0.005
 def main(options: argparse.Namespace) -> list[dict[str, Any]]:
     full = options.scale == "full"
     names = [n for n in SETS if n != "adult"] if full else ["digits"]
-    cells = [
-        (name, noise, seed) for seed in range(3 if full else 1) for name in names for noise in NOISES
-    ]
+    seeds = range(options.seeds or (5 if full else 1))
+    cells = [(name, noise, seed) for seed in seeds for name in names for noise in NOISES]
     rows: list[dict[str, Any]] = []
     for found in Parallel(n_jobs=options.jobs, return_as="generator")(delayed(one_cell)(*c) for c in cells):
         rows += found
@@ -162,5 +161,6 @@ def verdict(rows: list[dict[str, Any]], names: list[str]) -> list[str]:
 
 if __name__ == "__main__":
     parser = arguments(__doc__ or "")
+    parser.add_argument("--seeds", type=int)
     parser.add_argument("--jobs", type=int, default=1)
     run(main, parser.parse_args())

@@ -8,6 +8,7 @@ weights of the epoch that did best on the validation rows (early stopping).
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -34,6 +35,20 @@ def accuracy(
     epochs: int = EPOCHS,
 ) -> float:
     """Test accuracy of the network trained on images [n, 28, 28] in any one unit; labels are 0, 1, ..."""
+    predict = trained(X, y, X_val, y_val, seed, device, epochs)
+    return float((predict(X_test) == y_test).mean())
+
+
+def trained(
+    X: np.ndarray,
+    y: np.ndarray,
+    X_val: np.ndarray,
+    y_val: np.ndarray,
+    seed: int,
+    device: str = "cpu",
+    epochs: int = EPOCHS,
+) -> Callable[[np.ndarray], np.ndarray]:
+    """What maps images in the same unit to labels, once trained."""
     mean, deviation = float(X.mean()), float(X.std())
 
     def images(X: np.ndarray) -> Tensor:
@@ -43,12 +58,11 @@ def accuracy(
     def labels(y: np.ndarray) -> Tensor:
         return torch.from_numpy(y.astype(np.int64)).to(device)
 
-    n_classes = 1 + int(max(part.max() for part in (y, y_val, y_test)))
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        net = network(n_classes).to(device, memory_format=torch.channels_last)
-        trained = train(net, images(X), labels(y), images(X_val), labels(y_val), epochs)
-    return share_right(trained, images(X_test), labels(y_test))
+        net = network(1 + int(max(y.max(), y_val.max()))).to(device, memory_format=torch.channels_last)
+        best = best_of(net, images(X), labels(y), images(X_val), labels(y_val), epochs)
+    return lambda X: predicted(best, images(X)).cpu().numpy()
 
 
 def network(n_classes: int) -> nn.Module:
@@ -66,12 +80,12 @@ def network(n_classes: int) -> nn.Module:
     )
 
 
-def train(net: nn.Module, X: Tensor, y: Tensor, X_val: Tensor, y_val: Tensor, epochs: int) -> nn.Module:
+def best_of(net: nn.Module, X: Tensor, y: Tensor, X_val: Tensor, y_val: Tensor, epochs: int) -> nn.Module:
     """The network as it was after its best epoch."""
     n_batches = max(1, round(len(X) / BATCH))
     optimiser = torch.optim.AdamW(net.parameters(), weight_decay=WEIGHT_DECAY)
     cycle = torch.optim.lr_scheduler.OneCycleLR(optimiser, LEARNING_RATE, epochs * n_batches, pct_start=0.25)
-    best, kept = -1.0, net
+    best, kept = -1, net
     for _ in range(epochs):
         net.train()
         # chunk: no batch is left with a few rows only.
@@ -80,7 +94,7 @@ def train(net: nn.Module, X: Tensor, y: Tensor, X_val: Tensor, y_val: Tensor, ep
             functional.cross_entropy(net(X[rows]), y[rows]).backward()
             optimiser.step()
             cycle.step()
-        reached = share_right(net, X_val, y_val)
+        reached = int((predicted(net, X_val) == y_val).sum())
         # >=: of equal epochs the later one, at a lower learning rate.
         if reached >= best:
             best, kept = reached, copy.deepcopy(net)
@@ -91,7 +105,3 @@ def train(net: nn.Module, X: Tensor, y: Tensor, X_val: Tensor, y_val: Tensor, ep
 def predicted(net: nn.Module, X: Tensor) -> Tensor:
     net.eval()
     return torch.cat([net(block).argmax(1) for block in X.split(BLOCK)])
-
-
-def share_right(net: nn.Module, X: Tensor, y: Tensor) -> float:
-    return float((predicted(net, X) == y).double().mean())

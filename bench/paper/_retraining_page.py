@@ -218,7 +218,8 @@ def pictures(rows: list[Row], folder: Path) -> None:
         for method in METHODS:
             found = [values_of(mine, "score", set=name, noise=noise, method=method) for noise in NOISES]
             points = [(100 * noise, f.mean()) for noise, f in zip(NOISES, found, strict=True) if len(f)]
-            style = {"linewidth": 2.5, "zorder": 3} if method == "HCDV" else {"linewidth": 1.0}
+            ours = {"linewidth": 2.5, "zorder": 3, "color": "black"}
+            style = ours if method == "HCDV" else {"linewidth": 1.0}
             axes.plot(*zip(*points, strict=True), "o-", label=method, **style) if points else None
         axes.set_title(TITLES[name], fontsize=10)
         axes.set_xlabel("% of labels flipped")
