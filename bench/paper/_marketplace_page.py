@@ -280,9 +280,9 @@ def exact_words(rows: list[Row]) -> str:
     return f"""Values scored on the very rows of the drops correlate by {same} (test rows) and {both}
 (validation rows on both sides): what is missing to 1 is that a Shapley value is mostly what a seller brings
 when he comes first, a drop what he brings when he comes last. On {few:,} other rows, values tell the drops by
-{valued}, drops there by {dropped}: a value is a mean over 16 pairs of coalitions, a drop one pair. What sellers
-move is the threshold: AUC, which has none, does not tell them apart ({auc} on the test rows), and scored by accuracy
-the same models pay the other way round ({accuracy})."""
+{valued}, drops there by {dropped}: a value is a mean over 16 pairs of coalitions, a drop one pair. What
+sellers move is the threshold: AUC, which has none, does not tell them apart ({auc} on the test rows), and
+scored by accuracy the same models pay the other way round ({accuracy})."""
 
 
 # Figures of rows ----------------------------------------------------------------------------------
