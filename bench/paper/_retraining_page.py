@@ -61,7 +61,9 @@ def section(rows: list[Row]) -> str:
         if mine:
             parts += [f"**{noise:.0%} of the labels flipped**" if noise else "**Clean labels**"]
             parts += [scores_table(mine, names, with_printed=not noise)]
-    parts += [orderings(rows), "### Stability", stability_table(rows, names), stability_verdict(rows, names)]
+    parts.append(orderings(rows))
+    if chosen(rows, what="stability"):
+        parts += ["### Stability", stability_table(rows, names), stability_verdict(rows, names)]
     parts += ["### Table 2: time", time_table(rows, names), time_verdict(rows)]
     return "\n\n".join(part.strip() for part in parts)
 
