@@ -201,8 +201,8 @@ def claims(rows: list[Row]) -> Iterable[str]:
     ours = correlations(rows, BUYERS)
     verdict = "reached" if ours.mean() >= TARGET else f"missed by {TARGET - ours.mean():.3f}"
     yield f"""- **Target**: HCDV's payouts correlate with the drops by at least {TARGET:.2f} over 20 draws. In
-  the buyer's game, `utility=MultiFidelity(Logistic(metric="balanced_accuracy"), resolution=1)`, `contrast=0`
-  and `groups=seller`: {ours.mean():.3f} over {len(ours)} ({ours.min():.2f} to {ours.max():.2f}), **{verdict}**."""
+  the buyer's game, `HCDV(utility=MultiFidelity(Logistic(metric="balanced_accuracy"), resolution=1))` with
+  `groups=seller`: {ours.mean():.3f} over {len(ours)} ({ours.min():.2f} to {ours.max():.2f}), **{verdict}**."""
     apart = np.abs(payouts(rows, BUYERS) - payouts(rows, "GS"))
     yield f"""- GS asks the same game for all 32 coalitions, and correlates by {told["GS"]}. HCDV's payouts in
   that game differ from GS's by {apart.mean():.4f} on average, {apart.max():.4f} at most{orders(apart)}."""

@@ -13,8 +13,7 @@ Methods
 - GS: exact Shapley values of the sellers in the buyer's game; MCDS: of rows, by permutations (truncated where
   what is left is below the utility's noise), summed by seller; DU-Shapley: one draw.
 - HCDV: the default, in which rows vouch for each other, with the sellers as the first level of the tree.
-- HCDV, buyer's game: sellers by their values in the buyer's game, without contrast; rows inside by their values
-  in the default one.
+- HCDV, buyer's game: sellers by their values in the buyer's game, rows inside by those in the default one.
 - HCDV, paper: ``HCDV.paper()`` in the buyer's game, sellers being its only level.  Rows below share evenly; a
   seller's sum does not depend on that.
 
@@ -90,7 +89,7 @@ METHODS: dict[str, Callable[[Market, int, int], np.ndarray | ValuationResult]] =
     ),
     DEFAULT: lambda m, seed, _: HCDV(random_state=seed).fit(*m.rows, groups=m.seller).result_,
     BUYERS: lambda m, seed, _: HCDV(
-        utility=MultiFidelity(BUYER, resolution=1), contrast=0, random_state=seed
+        utility=MultiFidelity(BUYER, resolution=1), random_state=seed
     ).fit(*m.rows, groups=m.seller).result_,
     LITERAL: lambda m, seed, _: hcdv_paper(m, seed),
 }  # fmt: skip
