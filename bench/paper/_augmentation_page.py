@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -79,6 +80,8 @@ def top_table(rows: list[Row]) -> str:
     """Overlap, coverage and families of the top slice (Figs. 1 and 2)."""
     methods = (*METHODS, CHANCE)
     lines = [[told, *(percent(of(rows, figure, m, "top")) for m in methods)] for figure, told in OF_TOP.items()]
+    bottom = [percent(of(rows, "right", m, "bottom")) for m in methods]
+    lines.append(["the same of the bottom slice", *bottom])
     lines.append(["classes", *(mean_and_deviation(of(rows, "classes", m, "top"), 1) for m in methods)])
     for family in FAMILIES:
         printed = PAPER_SHARES.get(family)
@@ -217,9 +220,11 @@ def pictures(rows: list[Row], folder: Path) -> None:
 
     figure = Figure(figsize=(9.5, 3.6), layout="constrained")
     left, right = figure.subplots(1, 2)
+    above: dict[str, Any] = dict(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, 1.16), ncols=4)
     for k, name in enumerate(SLICES):
         found = [of(rows, "accuracy", method, name) for method in METHODS]
-        means, deviations = ([float(f(a)) if len(a) else np.nan for a in found] for f in (np.mean, np.std))
+        means = [a.mean() if len(a) else np.nan for a in found]
+        deviations = [a.std(ddof=1) if len(a) > 1 else 0.0 for a in found]
         at = np.arange(len(METHODS)) + 0.15 * (k - 1)
         left.errorbar(at, means, deviations, fmt="o", capsize=3, label=name)
     chance = of(rows, "accuracy", CHANCE, "top")
@@ -227,7 +232,7 @@ def pictures(rows: list[Row], folder: Path) -> None:
         left.axhline(chance.mean(), color="grey", linestyle=":", label="a random tenth")
     left.set_xticks(range(len(METHODS)), METHODS)
     left.set_ylabel("ConvNet test accuracy")
-    left.legend(fontsize=8)
+    left.legend(**above)
     methods = (*METHODS, CHANCE)
     below = np.zeros(len(methods))
     for family in FAMILIES:
@@ -237,5 +242,6 @@ def pictures(rows: list[Row], folder: Path) -> None:
         below += shares
     right.set_ylabel("% of the top slice")
     right.set_ylim(0, 100)
-    right.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, 1.16), ncols=len(FAMILIES))
+    right.tick_params(axis="x", labelsize=9)
+    right.legend(**above)
     figure.savefig(folder / "paper_augmentation.png", dpi=120)
