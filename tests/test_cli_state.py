@@ -462,8 +462,11 @@ def test_history_in_words_a_table_and_a_picture(here):
     output = done("history", "state", "--out", "h.csv", "--plot", "h.png")
     lines = output.splitlines()
     assert re.findall(r"^update \d", output, re.M) == ["update 1", "update 2", "update 3", "update 4"]
-    assert "(new0.csv)" in lines[0]
-    table = pd.read_csv("h.csv")
+    assert re.fullmatch(r"fit: \d+ rows", lines[0]) and "(new0.csv)" in lines[1]
+    assert "(--group x3)" in lines[-3]
+    table = pd.read_csv("h.csv", keep_default_na=False)
+    assert table["note"].tolist() == ["new0.csv", "new1.csv", "new2.csv", "--group x3"]
+    assert (table["digest"].str.len() > 0).tolist() == [True, True, True, False]
     assert table["kind"].tolist() == ["add", "add", "add", "forget"]
     assert ("born" in output) == bool(table["born"].any())
     assert (here / "h.png").read_bytes().startswith(b"\x89PNG")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hcdv.cli._state import State
+from hcdv.cli._state import State, noted
 from hcdv.cli._tables import check_distinct, check_outside, read, spelt
 from hcdv.cli._update import refresh_options
 
@@ -58,7 +58,8 @@ def forget(
         "refresh": refresh, "rebalance_every": rebalance_every, "tolerance": tolerance,
     }  # fmt: skip
     if groups:
-        model.forget(groups=list(_known_groups(current, groups)), **how)
+        note = noted(f"--group {', '.join(groups)}")
+        model.forget(groups=list(_known_groups(current, groups)), note=note, **how)
     else:
         listed = list(named) + ([] if ids is None else _listed(ids, current))
         model.forget(_known_rows(current, listed), **how)

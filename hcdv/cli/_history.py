@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from hcdv.cli._shown import printable
-from hcdv.cli._state import State, name_of
+from hcdv.cli._state import State, digest_of, name_of
 from hcdv.cli._tables import check_distinct, check_outside
 
 if TYPE_CHECKING:
@@ -42,6 +42,9 @@ def history(state: Path, out: Path | None, by: str, picture: Path | None) -> Non
     check_distinct({}, {"--out": out, "--plot": picture})
     check_outside(state, {"--out": out, "--plot": picture})
     model = State.load(state).model
+    if model.history_:
+        first = model.history_[0]
+        click.echo(f"fit: {first.n_rows - first.n_new + first.n_forgotten:,} rows")
     for update in model.history_:
         for line in _lines(update):
             click.echo(line)
@@ -50,6 +53,8 @@ def history(state: Path, out: Path | None, by: str, picture: Path | None) -> Non
     if out is not None:
         if by == "update":
             table = model.history()
+            table["digest"] = [digest_of(update) for update in model.history_]
+            table["note"] = [name_of(update) for update in model.history_]
         else:
             from hcdv.plot import value_over_time
 

@@ -95,7 +95,7 @@ class State:
         """New rows; the digest of the batch is kept with the update, on disk too, so that it is known again."""
         self.model.partial_fit(
             batch.features, batch.labels, ids=batch.ids, groups=batch.groups,
-            note=f"{batch.digest} {name}".rstrip(), **options,
+            note=noted(name, batch.digest), **options,
         )  # fmt: skip
         return self.model.update_
 
@@ -146,6 +146,11 @@ class State:
     def _note(self, trusted: str | None) -> None:
         self.columns = replace(self.columns, trusted=trusted)
         self.columns.write(self.folder)
+
+
+def noted(name: str, digest: str = "") -> str:
+    """What is noted with an update: the digest of its batch, if it has one, and a name."""
+    return f"{digest} {name}".rstrip()
 
 
 def digest_of(update: Update) -> str:

@@ -124,5 +124,5 @@ def other_columns(found: pd.Index, names: pd.Index, name: str) -> str:
         faults.append(f"X has no column {unknown[0]!r}")
     what = "other columns than X"
     if len(found) != len(names):
-        what = f"{len(found)} features, but X had {len(names)} features"
+        what = f"{len(found)} features, but X had {len(names)} in the fit"
     return f"{name} has {what}: {' and '.join(faults)}."

@@ -176,7 +176,7 @@ class IdentityEncoder:
         rows = as_rows(in_order(X, self.names_, name), name)
         n, p = rows.shape
         if p != self.n_columns_:
-            raise ValueError(f"{name} has {p} features, but X had {self.n_columns_} features.")
+            raise ValueError(f"{name} has {p} features, but X had {self.n_columns_} in the fit.")
         if self.sparse_:
             with threadpool_limits(1):
                 vote = _drawn_in(self._project_sparse(rows, name), self.radius_)

@@ -114,7 +114,7 @@ class TableEncoder:
         frame = as_frame(X, name)
         if not is_table(X) and frame.shape[1] != len(self._names):
             raise ValueError(
-                f"{name} has {frame.shape[1]} features, but X had {len(self._names)} features."
+                f"{name} has {frame.shape[1]} features, but X had {len(self._names)} in the fit."
             )
         return self._encode(frame, name, None)
 

@@ -292,7 +292,7 @@ def test_identity_refuses(X, error, message):
 
 def test_later_rows_are_checked_by_their_name():
     encoder = IdentityEncoder().fit(normal(9, 3))
-    with pytest.raises(ValueError, match="X_val has 4 features, but X had 3 features"):
+    with pytest.raises(ValueError, match="X_val has 4 features, but X had 3 in the fit"):
         encoder.transform(normal(9, 4), name="X_val")
     with pytest.raises(ValueError, match="X_val has 1 NaN"):
         encoder.transform([[0, 0, np.nan]], name="X_val")
@@ -464,7 +464,7 @@ def test_table_refuses(frame, error, message):
 
 def test_table_refuses_later_rows():
     encoder = TableEncoder().fit(pd.DataFrame({"a": [1.0, 2.0, 4.0], "b": list("xyx")}))
-    with pytest.raises(ValueError, match="X_val has 1 features, but X had 2 features: it lacks the column 'b'"):
+    with pytest.raises(ValueError, match="X_val has 1 features, but X had 2 in the fit: it lacks the column 'b'"):
         encoder.transform(pd.DataFrame({"a": [1.0]}), name="X_val")
     with pytest.raises(TypeError, match="'a of X_val' held numbers"):
         encoder.transform(pd.DataFrame({"a": ["oops"], "b": ["x"]}), name="X_val")
@@ -621,14 +621,14 @@ def test_columns_of_later_frames_are_found_by_name(names, text):
 @pytest.mark.parametrize(
     ("later", "message"),
     [
-        (pd.DataFrame(normal(5, 3)), "X_val has 3 features, but X had 4 features: it lacks the column 3"),
-        (pd.DataFrame(normal(5, 5)), "5 features, but X had 4 features: X has no column 4"),
+        (pd.DataFrame(normal(5, 3)), "X_val has 3 features, but X had 4 in the fit: it lacks the column 3"),
+        (pd.DataFrame(normal(5, 5)), "5 features, but X had 4 in the fit: X has no column 4"),
         (
             pd.DataFrame(normal(5, 4), columns=[0, 1, 2, "e"]),
             "X_val has other columns than X: it lacks the column 3 and X has no column 'e'",
         ),
         (pd.DataFrame(normal(5, 4), columns=[0, 1, 2, 2]), "X_val has the column 2 more than once"),
-        (normal(5, 3), "X_val has 3 features, but X had 4 features"),
+        (normal(5, 3), "X_val has 3 features, but X had 4 in the fit"),
     ],
 )
 def test_other_columns_are_refused_by_name(later, message):
@@ -642,7 +642,7 @@ def test_arrays_of_other_widths_are_refused_by_tables():
     X = np.array([["a", 1], ["b", 2], ["a", 4]], dtype=object)
     encoder = make_encoder(X)
     encoder.fit(X)
-    with pytest.raises(ValueError, match="X_val has 3 features, but X had 2 features"):
+    with pytest.raises(ValueError, match="X_val has 3 features, but X had 2 in the fit"):
         encoder.spaces(np.c_[X, X[:, 1]], name="X_val")
     with pytest.raises(TypeError, match="X_val must be a table as X is, got a sparse matrix"):
         encoder.spaces(scipy.sparse.eye(2, format="csr"), name="X_val")
