@@ -40,11 +40,16 @@ def run(main: Callable[[argparse.Namespace], list[dict[str, Any]]], options: Any
         profile.disable()
         profile.dump_stats(options.profile)
     if options.json:
-        record = {"machine": machine(), "scale": options.scale, "seconds": seconds, "rows": rows}
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        aside = options.json.with_suffix(".part")
-        aside.write_text(json.dumps(record, indent=1, default=float) + "\n")
-        aside.replace(options.json)
+        write_rows(options, rows, seconds)
+
+
+def write_rows(options: Any, rows: list[dict[str, Any]], seconds: float) -> None:
+    """Put the figures where ``--json`` says, whole or not at all."""
+    record = {"machine": machine(), "scale": options.scale, "seconds": seconds, "rows": rows}
+    options.json.parent.mkdir(parents=True, exist_ok=True)
+    aside = options.json.with_suffix(".part")
+    aside.write_text(json.dumps(record, indent=1, default=float) + "\n")
+    aside.replace(options.json)
 
 
 def best_of(function: Callable[[], Any], repeats: int = 3) -> tuple[float, Any]:
