@@ -131,16 +131,18 @@ def test_a_callable_that_raises_keeps_the_chains_before(tmp_path):
         return accuracy_of(rows)
 
     path = tmp_path / "run"
+    # Chains only: 2^12 coalitions of the root's children are too many to be asked for after them.
+    chains = {"n_permutations": 64, "branching": 12}
     said = "'function' raised RuntimeError on a coalition .* are kept"
     with pytest.raises(UtilityError, match=said) as caught:
-        fit(Function(f), n_permutations=64, checkpoint=path)
+        fit(Function(f), checkpoint=path, **chains)
     kept = caught.value.result
     assert kept.stopped_by == "error" and 0 < kept.n_permutations < 64
-    same = fit(Function(accuracy_of), n_permutations=kept.n_permutations)
+    same = fit(Function(accuracy_of), **{**chains, "n_permutations": kept.n_permutations})
     np.testing.assert_array_equal(kept.values, same.values_)
     # The same call goes on where the first one ended.
-    whole = fit(Function(accuracy_of), n_permutations=64, checkpoint=path)
-    np.testing.assert_array_equal(whole.values_, fit(Function(accuracy_of), n_permutations=64).values_)
+    whole = fit(Function(accuracy_of), checkpoint=path, **chains)
+    np.testing.assert_array_equal(whole.values_, fit(Function(accuracy_of), **chains).values_)
 
 
 def test_a_failed_fit_leaves_the_last_one_whole():

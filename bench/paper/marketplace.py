@@ -10,10 +10,12 @@ validation rows.
 Methods
 
 - Equal Split; Rows: in proportion to a seller's rows; Random: a number in [0, 1) a seller.
-- GS: exact Shapley values of the sellers in the buyer's game; MCDS: of rows, by permutations (truncated where
-  what is left is below the utility's noise), summed by seller; DU-Shapley: one draw.
+- GS: exact Shapley values of the sellers in the buyer's game; GS, 64 orders: by as many sampled orders of the
+  sellers as HCDV walks chains; MCDS: of rows, by permutations (truncated where what is left is below the
+  utility's noise), summed by seller; DU-Shapley: one draw.
 - HCDV: the default, in which rows vouch for each other, with the sellers as the first level of the tree.
 - HCDV, buyer's game: sellers by their values in the buyer's game, rows inside by those in the default one.
+  Without contrast: what a buyer pays for is what his model gains, and not how the rows differ.
 - HCDV, paper: ``HCDV.paper()`` in the buyer's game, sellers being its only level.  Rows below share evenly; a
   seller's sum does not depend on that.
 
@@ -31,7 +33,17 @@ import numpy as np
 
 from bench.paper._buyer import METRIC, ceiling, drop_covariance, drops, game, predictions
 from bench.paper._experiment import Key
-from bench.paper._marketplace_page import BUYERS, DEFAULT, EQUAL, LITERAL, METRICS, pictures, section
+from bench.paper._marketplace_page import (
+    BUYERS,
+    DEFAULT,
+    EQUAL,
+    LITERAL,
+    METRICS,
+    ORDERS,
+    SAMPLED,
+    pictures,
+    section,
+)
 from bench.paper._sellers import SELLERS, Market, adult_market, generated_market
 from hcdv import HCDV, baselines
 from hcdv.allocation import Literal
@@ -81,6 +93,10 @@ METHODS: dict[str, Callable[[Market, int, int], np.ndarray | ValuationResult]] =
     "GS": lambda m, seed, _: baselines.group_shapley(
         *m.rows, groups=m.seller, utility=BUYER, random_state=seed
     ),
+    SAMPLED: lambda m, seed, _: baselines.group_shapley(
+        *m.rows, groups=m.seller, utility=BUYER, method="permutation", n_permutations=ORDERS,
+        random_state=seed
+    ),
     "MCDS": lambda m, seed, permutations: baselines.data_shapley(
         *m.rows, utility=COARSE, n_permutations=permutations, truncation=1.0, random_state=seed
     ),
@@ -89,7 +105,7 @@ METHODS: dict[str, Callable[[Market, int, int], np.ndarray | ValuationResult]] =
     ),
     DEFAULT: lambda m, seed, _: HCDV(random_state=seed).fit(*m.rows, groups=m.seller).result_,
     BUYERS: lambda m, seed, _: HCDV(
-        utility=MultiFidelity(BUYER, resolution=1), random_state=seed
+        utility=MultiFidelity(BUYER, resolution=1), contrast=0, random_state=seed
     ).fit(*m.rows, groups=m.seller).result_,
     LITERAL: lambda m, seed, _: hcdv_paper(m, seed),
 }  # fmt: skip

@@ -2,6 +2,7 @@
 
 from hcdv.allocation.chains import ChainMoments, WalkError, observe_pair, walk_chains
 from hcdv.allocation.checkpoint import Checkpoint
+from hcdv.allocation.exact_children import are_children_few, with_exact_children
 from hcdv.allocation.kept import KeptChains, Renewal, renewed
 from hcdv.allocation.literal import MODES, Literal, LiteralAllocation, allocate
 from hcdv.allocation.resolution import Cut, Resolution
@@ -18,7 +19,9 @@ __all__ = [
     "Resolution",
     "WalkError",
     "allocate",
+    "are_children_few",
     "observe_pair",
     "renewed",
     "walk_chains",
+    "with_exact_children",
 ]

@@ -69,7 +69,10 @@ class Setting:
     threads: Threads
 
     def play(self, seed: int) -> Play:
-        """The values by fresh permutations; under the model's own seed they are the model's."""
+        """The values by fresh permutations; under the model's own seed they are the model's.
+
+        By chains alone, where the model has asked for all coalitions of the root's children besides.
+        """
         if self.literal is not None:
             given = allocate(
                 self.games, self.weights, self.tree, self.literal,

@@ -26,12 +26,15 @@ from hcdv.allocation import MODES as LITERAL_MODES
 from hcdv.allocation import (
     ChainMoments,
     Checkpoint,
+    Cut,
     KeptChains,
     Literal,
     Resolution,
     WalkError,
     allocate,
+    are_children_few,
     walk_chains,
+    with_exact_children,
 )
 from hcdv.encoder import Encoder, make_encoder, parse_encoder
 from hcdv.engine import Threads, single_threaded_blas
@@ -281,8 +284,8 @@ class Fitting(BaseEstimator):
             return Played(result, games, settled, weights, None, {})
 
         kept: list[NDArray[np.float64]] | None = [] if keep and resolution is None else None
-        with progress.stage("walking the chains", self.n_permutations) as step:
-            try:
+        try:
+            with progress.stage("walking the chains", self.n_permutations) as step:
                 moments, stopped_by = walk_chains(
                     games,
                     in_order,
@@ -296,10 +299,18 @@ class Fitting(BaseEstimator):
                     progress=step.done,
                     kept=kept,
                 )
-            except WalkError as error:
-                if error.moments.points.count:
-                    error.result = result_of(error.moments, "error")
-                raise
+            # A budget of time has none left for coalitions.
+            may_ask = stopped_by != "time_budget"
+            if resolution is not None and may_ask and are_children_few(in_order, moments.n_permutations):
+                with progress.stage("asking all coalitions", 1 << int(in_order.n_children[0])) as step:
+                    cut = Cut.of(resolution, in_order)
+                    moments = with_exact_children(
+                        moments, games, in_order, cut, threads=threads, progress=step.done
+                    )
+        except WalkError as error:
+            if error.moments.points.count:
+                error.result = result_of(error.moments, "error")
+            raise
         chains = None
         # Chains from a checkpoint were not walked here.
         if kept and len(kept) == moments.points.count:

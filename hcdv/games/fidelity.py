@@ -15,7 +15,9 @@ class MultiFidelity:
     """``upper`` values the nodes down to a level of the tree, ``lower`` shares each node's value out.
 
     Sums hold exactly: a node down to that level has its value under ``upper`` alone, and inside it the
-    points differ by their values under ``lower``, brought to the same unit by one factor.
+    points differ by their values under ``lower``, brought to the same unit by one factor.  The root's
+    children (sellers, say) get exact Shapley values where all their coalitions are no more than the chains ask
+    for (2^k up to n_permutations * k).
 
     Parameters
     ----------

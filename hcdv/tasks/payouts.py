@@ -151,6 +151,9 @@ def marketplace_payouts(
 
     Notes
     -----
+    Values of a seller's rows sum to the seller's exact Shapley value where few sellers are the ``groups`` of
+    HCDV under :class:`hcdv.games.MultiFidelity`.
+
     Where no seller has a positive value, all get the same, and a note says so.  Copies are rows like any here,
     and in HCDV's default game each is paid in full: look for them first (:func:`hcdv.tasks.redundancy`).
 

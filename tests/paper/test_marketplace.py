@@ -174,7 +174,7 @@ def test_ci_cell(ci_row, tmp_path):
     assert rows_pay["payouts"] == pytest.approx([0.2, 0.21, 0.195, 0.2, 0.195])
     assert rows_pay["pearson"] == pytest.approx(np.corrcoef(rows_pay["payouts"], ci_row["drops"])[0, 1])
     text = page.section([ci_row])
-    assert "9 of 9 payouts sum to exactly 1." in text
+    assert "10 of 10 payouts sum to exactly 1." in text
     assert page.section([]).startswith("## ")
     page.pictures([ci_row], tmp_path)
     assert (tmp_path / "paper_marketplace.png").stat().st_size > 0
@@ -196,16 +196,31 @@ def test_group_shapley_is_the_exact_game(ci_row):
     np.testing.assert_allclose(ci_row["methods"]["GS"]["payouts"], worth / worth.sum(), atol=0.02)
 
 
+def test_hcdv_pays_sellers_by_the_exact_game(ci_row):
+    payouts = ci_row["methods"][page.BUYERS]["payouts"]
+    assert payouts == pytest.approx(ci_row["methods"]["GS"]["payouts"], abs=0.002)
+
+
 def test_claims_are_computed(ci_row):
-    def row(pearson, apart):
+    def row(pearson, apart, sampled):
         methods = {name: {**paid} for name, paid in ci_row["methods"].items()}
-        methods[page.BUYERS]["pearson"] = pearson
-        methods[page.BUYERS]["payouts"] = list(np.array(methods["GS"]["payouts"]) + apart)
+        exact = np.array(methods["GS"]["payouts"])
+        methods[page.BUYERS] |= {"pearson": pearson, "payouts": list(exact + apart)}
+        methods[page.SAMPLED] |= {"pearson": 0.5, "payouts": list(exact + sampled)}
         return {**ci_row, "methods": methods}
 
-    near = "\n".join(page.claims([row(0.93, 0.001), row(0.96, 0.0)]))
+    near = "\n".join(page.claims([row(0.93, 0.001, 0.03), row(0.96, 0.0, 0.01)])).replace("\n  ", " ")
     assert "0.945 over 2 (0.93 to 0.96), **reached**" in near
     assert "differ from GS's by 0.0005 on average, 0.0010 at most." in near
-    far = "\n".join(page.claims([row(0.90, 0.01)]))
-    assert "**missed by 0.040**" in far
-    assert "sampled" in far
+    assert "payouts correlate by 0.50, and differ from GS's by 0.0200 on average, 0.0300 at most." in near
+    assert "**missed by 0.040**" in "\n".join(page.claims([row(0.90, 0.01, 0.01)]))
+
+
+def test_how_often_a_seller_is_first(ci_row):
+    """By drawing orders and their reverses."""
+    rng, firsts = np.random.default_rng(0), []
+    for _ in range(2000):
+        orders = [rng.permutation(5) for _ in range(page.ORDERS // 2)]
+        firsts.append(sum((order[0] == 0) + (order[-1] == 0) for order in orders))
+    told = f"about {np.mean(firsts):.0f} times, give or take {np.std(firsts):.0f}."
+    assert told in "\n".join(page.claims([ci_row])).replace("\n  ", " ")
