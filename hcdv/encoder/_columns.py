@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -76,36 +78,56 @@ class NumberColumn:
             out[:, -1] = missing
 
 
+class Texts(NamedTuple):
+    """A column as strings, made once a value, not once a row; 3 and 3.0 may give the same one twice."""
+
+    codes: NDArray[np.intp]  # [n], positions among the strings, -1 where missing
+    strings: list[str]  # some of which may be in no row
+
+
 @dataclass(frozen=True)
-class LevelColumn:
-    """Few levels: one 0/1 feature each; a level never seen is 0 in all of them."""
+class LeveledColumn:
+    """A column of levels.  What is derived of them is kept: rows come in many blocks."""
 
     name: str
     levels: tuple[str, ...]  # without the missing one
     flag_missing: bool
 
+    def codes(self, texts: Texts) -> NDArray[np.intp]:
+        """Position of each row's level, the missing level last, -1 where never seen."""
+        return codes_of(texts, self._places, self.flag_missing)
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return places_of(self.levels)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+@dataclass(frozen=True)
+class LevelColumn(LeveledColumn):
+    """Few levels: one 0/1 feature each; a level never seen is 0 in all of them."""
+
     def feature_names(self) -> list[str]:
         levels = (*self.levels, MISSING) if self.flag_missing else self.levels
         return [f"{self.name}={level}" for level in levels]
 
-    def fill(self, texts: NDArray[np.object_], out: NDArray[np.float32]) -> None:
-        codes = codes_of(texts, self.levels, self.flag_missing)
+    def fill(self, texts: Texts, out: NDArray[np.float32]) -> None:
+        codes = self.codes(texts)
         out[...] = 0.0
         known = np.flatnonzero(codes >= 0)
         out[known, codes[known]] = 1.0
 
 
 @dataclass(frozen=True)
-class ShareColumn:
+class ShareColumn(LeveledColumn):
     """Many levels: the shares of the labels among the rows of a level, and how often it occurs.
 
     Shares are drawn towards those of all rows, the more the rarer the level. Two classes need one
     share. Missing is a level like any other; a level never seen gets the shares of all rows.
     """
 
-    name: str
-    levels: tuple[str, ...]
-    flag_missing: bool
     class_names: tuple[str, ...]
     counts: NDArray[np.float64]  # [levels, classes]
     share_mean: NDArray[np.float64]  # [shares]
@@ -137,36 +159,38 @@ class ShareColumn:
         names = [f"{self.name}: share of {label}" for label in shown]
         return [*names, f"{self.name}: frequency"]
 
-    def fill(self, texts: NDArray[np.object_], out: NDArray[np.float32]) -> None:
+    def fill(self, texts: Texts, out: NDArray[np.float32]) -> None:
         """Features of rows that the shares were not learned from."""
-        self._fill(codes_of(texts, self.levels, self.flag_missing), _shares(self.counts), out)
+        out[...] = self._features[self.codes(texts)]
 
     def fill_training(
         self,
-        texts: NDArray[np.object_],
+        texts: Texts,
         y_codes: NDArray[np.intp],
         folds: NDArray[np.intp],
         out: NDArray[np.float32],
     ) -> None:
         """Features of the training rows: shares over the rows of the *other* folds only."""
-        codes = codes_of(texts, self.levels, self.flag_missing)
+        codes = self.codes(texts)
         for fold in np.unique(folds):
             inside = np.flatnonzero(folds == fold)
             own = _count(codes[inside], y_codes[inside], *self.counts.shape)
-            part = np.empty((len(inside), out.shape[1]), np.float32)
-            self._fill(codes[inside], _shares(self.counts - own), part)
-            out[inside] = part
+            out[inside] = self._by_level(_shares(self.counts - own))[codes[inside]]
 
-    def _fill(
-        self, codes: NDArray[np.intp], shares: NDArray[np.float64], out: NDArray[np.float32]
-    ) -> None:
-        # The last row of shares is the prior, which code -1 (never seen) picks.
+    @cached_property
+    def _features(self) -> NDArray[np.float32]:
+        return self._by_level(_shares(self.counts))
+
+    def _by_level(self, shares: NDArray[np.float64]) -> NDArray[np.float32]:
+        """Features of each level, and in a last row, which code -1 picks, of one never seen."""
         spread = np.where(self.share_std > 0, self.share_std, 1.0)
-        out[:, :-1] = (_SHARE_SIZE * (shares - self.share_mean) / spread)[codes]
+        out = np.empty((len(shares), shares.shape[1] + 1), np.float32)
+        out[:, :-1] = _SHARE_SIZE * (shares - self.share_mean) / spread
         # A level never seen counts as if seen once.
-        frequency = np.append(np.log(self.counts.sum(axis=1)), 0.0)[codes]
+        frequency = np.append(np.log(self.counts.sum(axis=1)), 0.0)
         log_spread = self.log_std if self.log_std > 0 else 1.0
         out[:, -1] = _SHARE_SIZE * (frequency - self.log_mean) / log_spread
+        return out
 
 
 Column = NumberColumn | LevelColumn | ShareColumn
@@ -188,16 +212,16 @@ def _shares(counts: NDArray[np.float64]) -> NDArray[np.float64]:
     return shares[:, 1:] if counts.shape[1] == 2 else shares
 
 
-def codes_of(
-    texts: NDArray[np.object_], levels: tuple[str, ...], flag_missing: bool
-) -> NDArray[np.intp]:
-    """Position of each text among the levels, the missing level last, -1 where never seen."""
-    codes, found = pd.factorize(texts, use_na_sentinel=True)
-    place = {level: position for position, level in enumerate(levels)}
-    table = [place.get(text, -1) for text in found]
-    # factorize marks a missing text by -1, which picks the last entry.
-    table.append(len(levels) if flag_missing else -1)
-    return np.asarray(table, dtype=np.intp)[codes]
+def places_of(levels: tuple[str, ...]) -> dict[str, int]:
+    return {level: place for place, level in enumerate(levels)}
+
+
+def codes_of(texts: Texts, places: Mapping[str, int], flag_missing: bool) -> NDArray[np.intp]:
+    """Place of each text's level, the missing level behind the last one, -1 where never seen."""
+    table = [places.get(text, -1) for text in texts.strings]
+    # A missing text has the code -1, which picks the last entry.
+    table.append(len(places) if flag_missing else -1)
+    return np.asarray(table, dtype=np.intp)[texts.codes]
 
 
 def numbers_of(column: pd.Series, name: str) -> NDArray[np.float64]:
@@ -217,17 +241,21 @@ def numbers_of(column: pd.Series, name: str) -> NDArray[np.float64]:
     return numbers
 
 
-def texts_of(column: pd.Series, name: str) -> NDArray[np.object_]:
-    """A column as strings, None where missing; 3 and 3.0 are one level."""
-    try:
-        codes, found = pd.factorize(column, use_na_sentinel=True)
-    except TypeError:
-        kind = type(column.dropna().iloc[0]).__name__
-        raise TypeError(
-            f"column {name!r} holds {kind} objects; an argument must be a string or a number."
-        ) from None
-    texts: list[Any] = [_text(value) for value in found]
-    return np.array([*texts, None], dtype=object)[codes]
+def texts_of(column: pd.Series, name: str) -> Texts:
+    """A column as strings; 3 and 3.0 are one level.  Of categories the strings are made once, not by row."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        codes, found = column.cat.codes.to_numpy(np.intp), column.cat.categories
+    else:
+        try:
+            codes, found = pd.factorize(column, use_na_sentinel=True)
+        except TypeError:
+            kind = type(column.dropna().iloc[0]).__name__
+            raise TypeError(
+                f"column {name!r} holds {kind} objects; an argument must be a string or a number."
+            ) from None
+    if isinstance(found.dtype, pd.StringDtype):
+        return Texts(codes, found.tolist())
+    return Texts(codes, [_text(value) for value in found])
 
 
 def _text(value: Any) -> str:

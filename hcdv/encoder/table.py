@@ -17,6 +17,7 @@ from hcdv.encoder._columns import (
     ShareColumn,
     codes_of,
     numbers_of,
+    places_of,
     texts_of,
 )
 from hcdv.encoder._input import as_frame, is_table, other_columns
@@ -141,7 +142,7 @@ class TableEncoder:
         for j, (label, column) in enumerate(shares.items()):
             where = f"{label}" if name == "X" else f"{label} of {name}"
             texts = texts_of(_plain(frame[label], where), where)
-            code = codes_of(texts, column.levels, column.flag_missing)
+            code = column.codes(texts)
             is_common = np.append(column.counts.sum(axis=1) >= _LEAST_ROWS, False)
             out[:, j] = np.where(is_common[code], code + 1, 0)
         return out
@@ -164,23 +165,22 @@ class TableEncoder:
                 notes.append(f"Column {name!r} was left out: it is constant or always missing.")
             return learned
         texts = texts_of(column, name)
-        codes, found = pd.factorize(texts, use_na_sentinel=True)
-        flag_missing = bool((codes < 0).any())
-        levels = tuple(sorted(found))
+        flag_missing = bool((texts.codes < 0).any())
+        used = np.unique(texts.codes)[int(flag_missing) :]
+        levels = tuple(sorted({texts.strings[k] for k in used}))
         n_levels = len(levels) + flag_missing
         if n_levels < 2:
             notes.append(f"Column {name!r} was left out: it is constant or always missing.")
             return None
         if n_levels <= self.max_categories:
             return LevelColumn(name, levels, flag_missing)
-        if len(levels) == int((codes >= 0).sum()):
+        if len(levels) == int((texts.codes >= 0).sum()):
             notes.append(f"Column {name!r} was left out: its strings are all distinct, like an id.")
             return None
         if y_codes is None:
             raise ValueError(f"y is needed: column {name!r} has {n_levels} levels.")
-        return ShareColumn.learn(
-            name, levels, flag_missing, codes_of(texts, levels, flag_missing), y_codes, class_names
-        )
+        codes = codes_of(texts, places_of(levels), flag_missing)
+        return ShareColumn.learn(name, levels, flag_missing, codes, y_codes, class_names)
 
     def _encode(self, frame: pd.DataFrame, name: str, y: Any) -> NDArray[np.float32]:
         absent = [column for column in self._columns if column not in frame.columns]

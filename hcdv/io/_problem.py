@@ -16,3 +16,8 @@ def suffix_of(path: Path, known: Iterable[str]) -> str:
         if path.name.lower().endswith(suffix):
             return suffix
     raise FileProblem(f"{path} has an unknown suffix; known are {', '.join(sorted(known))}.")
+
+
+def one_line(error: BaseException) -> str:
+    """What an error says, as part of a sentence."""
+    return " ".join(str(error).split()).rstrip(".").replace(". ", "; ")[:200]

@@ -19,7 +19,7 @@ import pyarrow.ipc
 import pyarrow.parquet
 from numpy.typing import NDArray
 
-from hcdv.io._problem import FileProblem, suffix_of
+from hcdv.io._problem import FileProblem, one_line, suffix_of
 
 ISO_DATE = r"\d{4}-\d{2}-\d{2}($|[T ])"
 
@@ -111,7 +111,7 @@ def _read_text(path: Path, separator: str) -> pd.DataFrame:
     except pd.errors.ParserWarning:
         raise FileProblem(f"{path} has rows with more fields than its header.") from None
     except pd.errors.ParserError as error:
-        raise FileProblem(f"{path} cannot be parsed: {_one_line(error)}.") from None
+        raise FileProblem(f"{path} cannot be parsed: {one_line(error)}.") from None
     except (EOFError, gzip.BadGzipFile, zlib.error):
         raise FileProblem(f"{path} is damaged or cut short (not a whole gzip file).") from None
 
@@ -135,7 +135,7 @@ def _read_parquet(path: Path) -> pd.DataFrame:
             _refuse_repeats(path, file.schema_arrow.names)
             return file.read().to_pandas()
     except (pa.ArrowException, OSError) as error:
-        raise FileProblem(f"{path} is damaged or no Parquet file: {_one_line(error)}.") from None
+        raise FileProblem(f"{path} is damaged or no Parquet file: {one_line(error)}.") from None
 
 
 def _read_arrow(path: Path) -> pd.DataFrame:
@@ -150,7 +150,7 @@ def _read_arrow(path: Path) -> pd.DataFrame:
             _refuse_repeats(path, table.column_names)
             return table.to_pandas()
     except (pa.ArrowException, OSError) as error:
-        raise FileProblem(f"{path} is damaged or no Arrow file: {_one_line(error)}.") from None
+        raise FileProblem(f"{path} is damaged or no Arrow file: {one_line(error)}.") from None
 
 
 def _read_npz(path: Path) -> pd.DataFrame:
@@ -165,7 +165,7 @@ def _read_npz(path: Path) -> pd.DataFrame:
     except FileProblem:
         raise
     except ValueError as error:
-        raise FileProblem(f"{path} is damaged or no NPZ file: {_one_line(error)}.") from None
+        raise FileProblem(f"{path} is damaged or no NPZ file: {one_line(error)}.") from None
     X = arrays.pop("X", None)
     if X is None:
         return _frame_of_columns(arrays, path)
@@ -213,10 +213,6 @@ def _refuse_repeats(path: Path, names: Iterable[str]) -> None:
     repeated = [name for name, count in Counter(names).items() if count > 1]
     if repeated:
         raise FileProblem(f"{path} names the column {repeated[0]!r} more than once.")
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split()).rstrip(".")[:200]
 
 
 _READERS: dict[str, Callable[[Path], pd.DataFrame]] = {

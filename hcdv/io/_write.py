@@ -18,7 +18,7 @@ import pyarrow.parquet
 from numpy.typing import NDArray
 
 from hcdv._files import check_place, written_aside
-from hcdv.io._problem import FileProblem, suffix_of
+from hcdv.io._problem import FileProblem, one_line, suffix_of
 
 
 def write_values(frame: pd.DataFrame, path: str | os.PathLike[str]) -> None:
@@ -50,8 +50,7 @@ def write_values(frame: pd.DataFrame, path: str | os.PathLike[str]) -> None:
     except OSError as error:
         raise FileProblem(f"{path} cannot be written: {error.strerror or error}.") from None
     except pa.ArrowException as error:
-        reason = " ".join(str(error).split()).rstrip(".")
-        raise FileProblem(f"{path} cannot hold these columns: {reason}.") from None
+        raise FileProblem(f"{path} cannot hold these columns: {one_line(error)}.") from None
 
 
 def check_destination(path: str | os.PathLike[str]) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import pickle
 import warnings
 from dataclasses import replace
 
@@ -12,9 +13,9 @@ import pytest
 import scipy.sparse
 from sklearn.decomposition import PCA
 
-from hcdv.encoder import FrameEncoder, IdentityEncoder, TableEncoder, make_encoder
+from hcdv.encoder import FrameEncoder, IdentityEncoder, TableEncoder, _columns, make_encoder
 from hcdv.encoder import _tails as tails
-from hcdv.encoder._columns import ShareColumn, codes_of
+from hcdv.encoder._columns import ShareColumn, codes_of, places_of, texts_of
 from hcdv.encoder._input import as_frame, as_rows
 from tests.real_data import data_file
 
@@ -333,17 +334,17 @@ def test_the_rows_own_label_never_reaches_its_features():
     levels = tuple(f"v{k}" for k in range(30))
     texts = np.array(levels, dtype=object)[rng.integers(0, 30, 300)]
     y, folds = rng.integers(0, 3, 300), rng.integers(0, 5, 300)
-    column = ShareColumn.learn(
-        "c", levels, False, codes_of(texts, levels, False), y, ("a", "b", "c")
-    )  # fmt: skip
+    found = texts_of(pd.Series(texts), "c")
+    codes = codes_of(found, places_of(levels), False)
+    np.testing.assert_array_equal(codes, [levels.index(text) for text in texts])
+    column = ShareColumn.learn("c", levels, False, codes, y, ("a", "b", "c"))
 
     def features(labels):
-        codes = codes_of(texts, levels, False)
         counts = np.zeros((30, 3))
         np.add.at(counts, (codes, labels), 1.0)
         out = np.empty((300, 4), np.float32)
         # The counts follow the labels; the scale is held, so that only the shares can move.
-        replace(column, counts=counts).fill_training(texts, labels, folds, out)
+        replace(column, counts=counts).fill_training(found, labels, folds, out)
         return out
 
     truth = features(y)
@@ -355,6 +356,67 @@ def test_the_rows_own_label_never_reaches_its_features():
         assert not moved[row]
         assert not moved[same_fold].any()
         assert moved[~same_fold & (texts == texts[row])].all()
+
+
+def levelled(n, seed, n_levels=40):
+    """Columns of few and of many levels, missing ones and levels of one row among them, as text."""
+    rng = np.random.default_rng(seed)
+    many = np.array([f"v{k}" for k in range(n_levels)], object)[rng.zipf(1.5, n) % n_levels]
+    few = np.array(["a", "b", "c"], object)[rng.integers(0, 3, n)]
+    odd = np.array([1, 2.0, 2.5, "2", b"x", None] * 5 + list(range(30)), object)[rng.integers(0, 60, n)]
+    many[rng.random(n) < 0.1] = None
+    few[rng.random(n) < 0.1] = None
+    return pd.DataFrame({"many": many, "few": few, "odd": odd}), rng.integers(0, 3, n)
+
+
+def as_categories(frame, seed):
+    """The same cells as categories in some order, with some that no row has."""
+    rng = np.random.default_rng(seed)
+    columns = {}
+    for name in frame:
+        levels = [*pd.unique(frame[name].dropna()), "of no row", -1]
+        levels = [levels[k] for k in rng.permutation(len(levels))]
+        columns[name] = pd.Categorical(frame[name], categories=levels)
+    return pd.DataFrame(columns)
+
+
+def test_categories_are_worth_their_text_to_the_bit():
+    text, y = levelled(500, 0)
+    later, _ = levelled(300, 1, n_levels=60)  # with levels never seen
+    by_text, by_code = TableEncoder(max_categories=6), TableEncoder(max_categories=6)
+    learned = by_text.fit_transform(text, y)
+    np.testing.assert_array_equal(by_code.fit_transform(as_categories(text, 2), y), learned)
+    assert by_code.feature_names_out == by_text.feature_names_out
+    assert len([name for name in by_text.feature_names_out if name.endswith("frequency")]) == 2
+    for rows in (text, later):
+        wanted, codes = by_text.transform(rows), by_text.codes(rows)
+        for seed in (3, 4):
+            np.testing.assert_array_equal(by_code.transform(as_categories(rows, seed)), wanted)
+            np.testing.assert_array_equal(by_text.transform(as_categories(rows, seed)), wanted)
+            np.testing.assert_array_equal(by_text.codes(as_categories(rows, seed)), codes)
+    # Against the levels row by row: a share's frequency follows the count of its level.
+    place = by_text.feature_names_out.index("many: frequency")
+    counts = text["many"].value_counts(dropna=False)
+    n_missing = text["many"].isna().sum()
+    seen = [n_missing if level is None else counts.get(level, 1) for level in later["many"]]
+    frequency = by_text.transform(later)[:, place]
+    np.testing.assert_allclose(np.corrcoef(frequency, np.log(seen))[0, 1], 1, atol=1e-6)
+
+
+def test_what_levels_need_is_made_once_for_many_blocks(monkeypatch):
+    text, y = levelled(500, 0)
+    encoder = TableEncoder(max_categories=6).fit(text, y)
+    fresh = pickle.loads(pickle.dumps(encoder))
+    calls = []
+    monkeypatch.setattr(_columns, "places_of", lambda levels: calls.append(levels) or places_of(levels))
+    whole = encoder.transform(text)
+    n_made = len(calls)
+    blocks = [encoder.transform(text.iloc[begin : begin + 50]) for begin in range(0, 500, 50)]
+    np.testing.assert_array_equal(np.vstack(blocks), whole)
+    assert len(calls) == n_made
+    # A copy in another process makes its own, and does not carry these.
+    np.testing.assert_array_equal(fresh.transform(text), whole)
+    assert b"_places" not in pickle.dumps(encoder)
 
 
 def test_random_labels_cannot_be_read_from_shares():
@@ -464,7 +526,8 @@ def test_table_refuses(frame, error, message):
 
 def test_table_refuses_later_rows():
     encoder = TableEncoder().fit(pd.DataFrame({"a": [1.0, 2.0, 4.0], "b": list("xyx")}))
-    with pytest.raises(ValueError, match="X_val has 1 features, but X had 2 in the fit: it lacks the column 'b'"):
+    message = "X_val has 1 features, but X had 2 in the fit: it lacks the column 'b'"
+    with pytest.raises(ValueError, match=message):
         encoder.transform(pd.DataFrame({"a": [1.0]}), name="X_val")
     with pytest.raises(TypeError, match="'a of X_val' held numbers"):
         encoder.transform(pd.DataFrame({"a": ["oops"], "b": ["x"]}), name="X_val")

@@ -2,30 +2,15 @@
 
 from __future__ import annotations
 
-import mmap
 import os
 from collections.abc import Iterable, Iterator
 from typing import Any
-from zipfile import BadZipFile
 
-import numpy as np
 import pandas as pd
 import scipy.sparse
-from numpy.typing import NDArray
 
 from hcdv._validation import as_array, check_int
-
-
-def mapped(path: str | os.PathLike[str]) -> NDArray[Any]:
-    try:
-        rows: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
-    except EOFError:
-        raise ValueError(f"{os.fspath(path)} is no .npy file: it is empty.") from None
-    except (ValueError, BadZipFile) as error:
-        raise ValueError(f"{os.fspath(path)} is no .npy file of numbers: {error}.") from None
-    if not isinstance(rows, np.ndarray):
-        raise ValueError(f"{os.fspath(path)} must be an .npy file with one array.")
-    return rows
+from hcdv.io.source import let_go, mapped
 
 
 def readable(X: Any) -> Any:
@@ -75,9 +60,7 @@ def slices(X: Any, first: int, size: int) -> Iterator[Any]:
     cut = X.iloc if isinstance(X, pd.DataFrame) else X
     for begin in range(first, X.shape[0], size):
         yield cut[begin : begin + size]
-        # Pages that have been read are dropped, or they would count as memory of this process.
-        if isinstance(X, np.memmap) and X.mode == "r" and hasattr(mmap, "MADV_DONTNEED"):
-            X._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]
+        let_go(X)
 
 
 def pieces(blocks: Iterable[Any], size: int) -> Iterator[Any]:

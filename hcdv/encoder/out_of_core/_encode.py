@@ -15,7 +15,6 @@ from hcdv._validation import NUMBER_TYPES, as_array, check_choice, check_int
 from hcdv.encoder._spaces import Encoder
 from hcdv.encoder.out_of_core._blocks import (
     length,
-    mapped,
     n_rows_of,
     pieces,
     readable,
@@ -24,6 +23,7 @@ from hcdv.encoder.out_of_core._blocks import (
 from hcdv.encoder.out_of_core._fingerprint import fingerprint_of, parts
 from hcdv.encoder.out_of_core._partial import PartialFile
 from hcdv.encoder.state import check_fitted
+from hcdv.io.source import mapped
 
 DTYPES = ("float32", "float16")
 

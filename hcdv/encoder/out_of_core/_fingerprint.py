@@ -6,10 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import pandas as pd
-import scipy.sparse
-from numpy.typing import NDArray
 
 from hcdv._digest import fingerprint
 from hcdv.encoder._frame import FrameEncoder
@@ -18,9 +15,8 @@ from hcdv.encoder.forest import ForestEncoder
 from hcdv.encoder.identity import IdentityEncoder
 from hcdv.encoder.learned import LearnedEncoder
 from hcdv.encoder.state import to_state
+from hcdv.io.source import TOLD_ROWS, contents
 
-# Rows by which data are told from others, at each end.
-TOLD_ROWS = 1000
 # Encoders that are what `to_state` tells of them, if what they stand on is.
 TOLD_BY_STATE = (IdentityEncoder, FrameEncoder, ForestEncoder, ContrastiveEncoder)
 
@@ -32,33 +28,14 @@ def fingerprint_of(encoder: Any, X: Any, space: str | None, dtype: str) -> str |
     rows = X.iloc if isinstance(X, pd.DataFrame) else X
     try:
         facts, arrays = to_state(encoder)
-        ends = [_contents(end) for end in (rows[:TOLD_ROWS], rows[-TOLD_ROWS:])]
+        ends = [contents(end) for end in (rows[:TOLD_ROWS], rows[-TOLD_ROWS:])]
         what = [json.dumps(facts), sorted(arrays), list(X.shape), space, dtype, [end[0] for end in ends]]
     except (TypeError, ValueError):  # columns named by objects, cells of lists
         return None
-    contents = [array for end in ends for array in end[1]]
-    if any(array.dtype.kind == "O" for array in contents):
+    held = [array for end in ends for array in end[1]]
+    if any(array.dtype.kind == "O" for array in held):
         return None
-    return fingerprint(what, [*(arrays[name] for name in sorted(arrays)), *contents])
-
-
-def _contents(rows: Any) -> tuple[list[Any], list[NDArray[Any]]]:
-    """Rows as facts and arrays that are equal only where the rows are."""
-    if hasattr(rows, "to_pandas"):
-        rows = rows.to_pandas()
-    if isinstance(rows, pd.DataFrame):
-        return [_kind(column) for _, column in rows.items()], [
-            pd.util.hash_pandas_object(rows, index=False).to_numpy()
-        ]
-    if scipy.sparse.issparse(rows):
-        return [], [rows.data, rows.indices, rows.indptr]
-    return [], [np.asarray(rows)]
-
-
-def _kind(column: pd.Series) -> list[str]:
-    """What the hashes of its cells do not tell: 1 and "1" have the same among objects."""
-    held = pd.api.types.infer_dtype(column, skipna=True) if column.dtype == object else ""
-    return [type(column.name).__name__, repr(column.name), str(column.dtype), held]
+    return fingerprint(what, [*(arrays[name] for name in sorted(arrays)), *held])
 
 
 def parts(encoder: Any) -> Iterator[Any]:
