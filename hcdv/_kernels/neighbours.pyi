@@ -25,6 +25,34 @@ def search_blocks(
     d2: NDArray[np.float64],
     ids: NDArray[np.int32],
 ) -> None: ...
+def sift_products(
+    rows: NDArray[Any],
+    queries: NDArray[Any],
+    own: NDArray[np.int64],
+    products: NDArray[np.float32],
+    sizes: NDArray[np.float32],
+    query_sizes: NDArray[np.float32],
+    error: float,
+    limit: NDArray[np.float32],
+    bounds: NDArray[np.float32],
+    least: NDArray[np.float32],
+    scratch: NDArray[np.float64],
+    scratch_ids: NDArray[np.int32],
+    d2: NDArray[np.float64],
+    ids: NDArray[np.int32],
+    heard_d2: NDArray[np.float32],
+    heard: NDArray[np.int32],
+    n_heard: NDArray[np.int64],
+) -> None: ...
+def insert_newcomers(
+    lists: NDArray[np.int32],
+    newcomers: NDArray[np.int32],
+    distances: NDArray[np.float32],
+    first: int,
+    last: int,
+    d2: NDArray[np.float32],
+    ids: NDArray[np.int32],
+) -> None: ...
 def widen_lists(
     lists: NDArray[np.int32],
     first: int,

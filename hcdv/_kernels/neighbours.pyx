@@ -21,6 +21,15 @@ cdef extern from "hcdv_panel.h" nogil:
         const float *panel, Py_ssize_t n_panels, const float *x, Py_ssize_t d,
         float cut, float *out, unsigned char *hits)
 
+cdef extern from "hcdv_sift.h" nogil:
+    const int HCDV_LANES
+    const int HCDV_STRIDE
+    void least_of_groups "hcdv_least"(
+        const float *products, const float *sizes, Py_ssize_t n, float *least)
+    void sift "hcdv_sift"(
+        const float *products, const float *near, const float *heard, Py_ssize_t n,
+        float cut, float limit, unsigned char *hits)
+
 cdef extern from "hcdv_select.h" nogil:
     bint precedes "hcdv_precedes"(double a, int32_t i, double b, int32_t j)
     void keep_nearest "hcdv_keep_first"(double *d2, int32_t *ids, Py_ssize_t n, Py_ssize_t k)
@@ -231,6 +240,205 @@ def search_blocks(
                 &rows[0, 0], &queries[i, 0], d, own[i], guard, &scores[0],
                 &scratch[0], &scratch_ids[0], capacity, &d2[i, 0], &ids[i, 0], q,
             )
+
+
+cdef float upper_bound(
+    const float *products, const float *upper_sizes, Py_ssize_t n, Py_ssize_t q,
+    float *least, double *keys, int32_t *ids,
+) noexcept nogil:
+    """What products + sizes of the q nearest candidates cannot exceed: the q-th least of as many groups."""
+    cdef Py_ssize_t n_groups = (n + HCDV_STRIDE - 1) // HCDV_STRIDE * HCDV_LANES, g
+    if n_groups < q:
+        return INFINITY
+    least_of_groups(products, upper_sizes, n, least)
+    for g in range(n_groups):
+        keys[g] = least[g]
+        ids[g] = <int32_t> g
+    keep_nearest(keys, ids, n_groups, q)
+    # Where float32 overflowed, nothing is known.
+    return <float> keys[q - 1] if keys[q - 1] >= -LARGEST_FLOAT else INFINITY
+
+
+cdef Py_ssize_t sift_row(
+    const floating *rows, Py_ssize_t n, const floating *query, Py_ssize_t d, int64_t own,
+    const float *products, const float *sizes, double own_size, float cut,
+    const float *reach, const float *limit, float *heard_d2, int32_t *heard,
+    double *near, int32_t *near_ids, Py_ssize_t capacity, double *d2, int32_t *ids, Py_ssize_t q,
+) noexcept nogil:
+    """Fills the query's list; how many rows hear it."""
+    cdef Py_ssize_t first = 0, width, panel, j, k, count = 0, n_heard = 0
+    cdef double distance
+    cdef float within = <float> (TINY - own_size)
+    cdef unsigned char hits[RUN]
+    while first < n:
+        width = min(<Py_ssize_t> (RUN * HCDV_PANEL), n - first)
+        sift(products + first, sizes + first, reach + first, width, cut, within, hits)
+        panel = 0
+        while panel * HCDV_PANEL < width:
+            if not hits[panel]:
+                panel += 1
+                continue
+            k = first + panel * HCDV_PANEL
+            panel += 1
+            for j in range(k, min(k + HCDV_PANEL, n)):
+                if products[j] + sizes[j] > cut and products[j] + reach[j] > within or j == own:
+                    continue
+                distance = squared_distance(query, rows + j * d, d)
+                if <float> distance < limit[j]:
+                    heard[n_heard] = <int32_t> j
+                    heard_d2[n_heard] = <float> distance
+                    n_heard += 1
+                if q == 0:
+                    continue
+                near[count] = distance
+                near_ids[count] = <int32_t> j
+                count += 1
+                if count == capacity:
+                    keep_nearest(near, near_ids, count, q)
+                    count = q
+        first += width
+    if count > q:
+        keep_nearest(near, near_ids, count, q)
+        count = q
+    sort_pairs(near, near_ids, count)
+    for k in range(count):
+        d2[k] = near[k]
+        ids[k] = near_ids[k]
+    for k in range(count, q):
+        d2[k] = INFINITY
+        ids[k] = -1
+    return n_heard
+
+
+def sift_products(
+    const floating[:, ::1] rows,     # IN
+    const floating[:, ::1] queries,  # IN
+    const int64_t[::1] own,          # IN
+    const float[:, ::1] products,    # IN
+    const float[::1] sizes,          # IN
+    const float[::1] query_sizes,    # IN
+    double error,
+    const float[::1] limit,          # IN
+    float[:, ::1] bounds,            # SCRATCH
+    float[::1] least,                # SCRATCH
+    double[::1] scratch,             # SCRATCH
+    int32_t[::1] scratch_ids,        # SCRATCH
+    double[:, ::1] d2,               # OUT
+    int32_t[:, ::1] ids,             # OUT
+    float[::1] heard_d2,             # OUT
+    int32_t[::1] heard,              # OUT
+    int64_t[::1] n_heard,            # OUT
+):
+    """The q nearest rows of every query, and the rows that it is nearer to than their limit.
+
+    Products in float32 say who may be meant; those are measured.
+
+    Parameters
+    ----------
+    rows, queries : float32 or float64 [n, d], [m, d]
+    own : int64 [m]
+        The query's own id among the rows, which is left out; -1 where it is none of them.
+    products : float32 [m, n]
+        -2 x.y of rows x and queries y, both less one and the same vector.
+    sizes, query_sizes : float32 [n], [m]
+        |x|^2 and |y|^2 of these.
+    error : float
+        What |x|^2 + |y|^2 - 2 x.y in float32 may be wrong by, in units of |x|^2 + |y|^2; below 1.
+    limit : float32 [n]
+        Squared distances.
+    bounds, least : float32 [3, n], [g], g >= n / 16 + 16
+    scratch, scratch_ids : float64 [c], int32 [c], c > q and c >= g
+    d2, ids : float64 [m, q], int32 [m, q]
+        Filled as by search_blocks; q may be 0.
+    heard_d2, heard : float32 [m n], int32 [m n]
+        Squared distance and id of the rows within whose limit each query is, query by query, ascending ids.
+    n_heard : int64 [m]
+        How many there are of each.
+    """
+    cdef Py_ssize_t n = rows.shape[0], m = queries.shape[0], d = rows.shape[1], q = ids.shape[1], i, j
+    cdef Py_ssize_t capacity = min(scratch.shape[0], scratch_ids.shape[0]), total = 0
+    cdef float cut
+    if queries.shape[1] != d or d < 1:
+        raise ValueError("rows and queries must have the same columns, at least one.")
+    if own.shape[0] != m or query_sizes.shape[0] != m or n_heard.shape[0] != m:
+        raise ValueError("own, query_sizes and n_heard must have one entry per query.")
+    if sizes.shape[0] != n or limit.shape[0] != n or bounds.shape[0] != 3 or bounds.shape[1] != n:
+        raise ValueError("sizes, limit and each of three bounds must have one entry per row.")
+    if products.shape[0] != m or products.shape[1] != n:
+        raise ValueError("products must have one entry per query and row.")
+    if heard.shape[0] != m * n or heard_d2.shape[0] != m * n:
+        raise ValueError("heard and heard_d2 must have room for every query and row.")
+    if ids.shape[0] != m or d2.shape[0] != m or d2.shape[1] != q:
+        raise ValueError("d2 and ids must have the same shape, one list per query.")
+    if least.shape[0] < n // 16 + 16 or capacity < max(q + 1, least.shape[0]):
+        raise ValueError("least must hold n / 16 + 16 numbers, the scratch space as many and q + 1.")
+    if not 0.0 <= error < 1.0:
+        raise ValueError("error must be below 1.")
+    if m == 0 or n == 0:
+        d2[:, :] = INFINITY
+        ids[:, :] = -1
+        n_heard[:] = 0
+        return
+    with nogil:
+        for j in range(n):
+            bounds[0, j] = <float> ((1.0 - error) * sizes[j])
+            bounds[1, j] = <float> ((1.0 + error) * sizes[j])
+            bounds[2, j] = bounds[0, j] - limit[j]
+        for i in range(m):
+            cut = -INFINITY
+            if q:
+                # The query itself is nearest of all, and no candidate.
+                cut = upper_bound(
+                    &products[i, 0], &bounds[1, 0], n, q + (own[i] >= 0),
+                    &least[0], &scratch[0], &scratch_ids[0],
+                )
+                cut = <float> (cut + 2.0 * error * query_sizes[i] + TINY)
+            n_heard[i] = sift_row(
+                &rows[0, 0], n, &queries[i, 0], d, own[i], &products[i, 0], &bounds[0, 0],
+                (1.0 - error) * query_sizes[i], cut, &bounds[2, 0], &limit[0],
+                &heard_d2[total], &heard[total], &scratch[0], &scratch_ids[0], capacity,
+                &d2[i, 0] if q else NULL, &ids[i, 0] if q else NULL, q,
+            )
+            total += n_heard[i]
+
+
+def insert_newcomers(
+    const int32_t[::1] lists,      # IN
+    const int32_t[::1] newcomers,  # IN
+    const float[::1] distances,    # IN
+    int64_t first,
+    int64_t last,
+    float[:, ::1] d2,              # IN / OUT
+    int32_t[:, ::1] ids,           # IN / OUT
+):
+    """Puts newcomers into lists first..last-1, each behind those that are as near.
+
+    Parameters
+    ----------
+    lists, newcomers, distances : int32 [k], int32 [k], float32 [k]
+        List, id and squared distance of each.
+    d2, ids : float32 [m, q], int32 [m, q]
+        Nearest first; infinity and -1 behind the last.
+    """
+    cdef Py_ssize_t q = ids.shape[1], k, place, v
+    if newcomers.shape[0] != lists.shape[0] or distances.shape[0] != lists.shape[0]:
+        raise ValueError("lists, newcomers and distances must have the same length.")
+    if d2.shape[0] != ids.shape[0] or d2.shape[1] != q or not 0 <= first <= last <= ids.shape[0]:
+        raise ValueError("d2 must have the shape of ids; first and last lie within them.")
+    with nogil:
+        for k in range(lists.shape[0]):
+            v = lists[k]
+            if v < first or v >= last:
+                continue
+            place = q
+            while place > 0 and distances[k] < d2[v, place - 1]:
+                place -= 1
+                if place < q - 1:
+                    d2[v, place + 1] = d2[v, place]
+                    ids[v, place + 1] = ids[v, place]
+            if place < q:
+                d2[v, place] = distances[k]
+                ids[v, place] = newcomers[k]
 
 
 def widen_lists(

@@ -1,42 +1,40 @@
 """Lists of the nearest rows of every voter that follow the rows as they come and go.
 
 A row that comes is looked for only where it can matter: among the voters whose farthest listed row is farther
-than it.  Up to some pairs every voter is measured (one matrix product), above that the rows nearest to the new
-one are taken for the voters that list it (bench.streaming measures the recall).
+than it.  Up to some pairs one product with every voter tells who these are, and which rows are near itself;
+above that the rows nearest to the new one are taken for the voters that list it (bench.streaming measures the
+recall).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from hcdv._kernels import neighbours as kernels
 from hcdv.affinity.kernel import BANDWIDTH_FLOOR
-from hcdv.affinity.neighbours import CHUNK, EXACT_PAIRS, Blocks, build_beam
+from hcdv.affinity.neighbours import CHUNK, EXACT_PAIRS, Beam, build_beam
 from hcdv.affinity.sparse import Affinity, Workers, weighted_rows_first
 
 Integers = NDArray[np.int64]
 Distances = NDArray[np.float32]
+# Voters (int32), numbers of the rows they hear of (int32), and squared distances: [k] each.
+Heard = tuple[NDArray[np.int32], NDArray[np.int32], Distances]
 
-# Rows, how many neighbours, and which row each is itself -> squared distances and ids.
-Search = Callable[[NDArray[Any], int, Integers | None], Any]
 
 # Voters looked at for a new row where not all are measured, as a multiple of the length of the lists.
 REACH = 3
-# Squared distances by a matrix product in float32 are this exact, in units of |a|^2 + |b|^2.
-PRODUCT_ERROR = 1e-5
-# Pairs measured by a product at a time (a float32 each), and one by one.
-PRODUCTS = 1 << 20
-# Stands for infinity in a product.
-BEYOND = 1e37
-PAIRS = 1 << 16
-# Newcomers merged into a list at a time.
-MERGED = 16
+# Pairs compared by a product in float32 at a time, and pairs measured one by one at a time.
+PRODUCTS, PAIRS = 1 << 21, 1 << 16
+# Lists that a thread puts newcomers into at a time.
+LISTS = 2048
+# Roundings of 2^-24 in a squared distance by a product, beside one for each column.
+ROUNDINGS = 16
 
 
 @dataclass(frozen=True)
@@ -85,12 +83,15 @@ class VoterLists:
         last = listed[np.arange(len(listed)), np.maximum(found - 1, 0)]
         return np.maximum(np.sqrt(np.where(found > 0, last, 0.0), dtype=np.float64), BANDWIDTH_FLOOR)
 
+    def weights(self, bandwidth: NDArray[np.float64]) -> Distances:
+        """The Gaussian weights of the listed rows, float32 [m, q]; 0 behind the last."""
+        with np.errstate(over="ignore"):
+            return np.exp(self.d2 * (-2.0 / bandwidth**2).astype(np.float32)[:, None])
+
     def affinity(self, n_sources: int, bandwidth: NDArray[np.float64], width: float) -> Affinity:
         """The Gaussian weights of the listed rows, as `kernel_affinity` gives them (to rounding in float32)."""
         h = bandwidth * width
-        with np.errstate(over="ignore"):
-            weights = np.exp(self.d2 * (-2.0 / h**2).astype(np.float32)[:, None])
-        made = weighted_rows_first(self.ids, weights, n_sources)
+        made = weighted_rows_first(self.ids, self.weights(h), n_sources)
         return Affinity(made.indptr, made.indices, made.weights, made.n_voters, self.recall, h, width)
 
     def after(
@@ -116,35 +117,30 @@ class VoterLists:
             only where not all pairs are measured.
         threads : hcdv.engine.Threads
         """
-        lists = self._without(kept, voters is None)
-        n_old, q = len(kept), self.ids.shape[1]
-        everyone = X if voters is None else voters
-        has_holes = (self.ids >= 0).sum(axis=1)
+        ids, d2 = self._without(kept, voters is None)
+        new = np.arange(len(kept), len(X))
+        # Lists that have lost rows, or were never full, are looked up anew.
+        short = np.flatnonzero(ids[:, -1] < 0)
+        limit = d2[:, -1].copy()
+        limit[short] = -np.inf
         if voters is None:
-            has_holes = has_holes[kept]
-        holes = np.flatnonzero((lists.ids >= 0).sum(axis=1) < has_holes)
-        short = np.flatnonzero(lists.ids[:, -1] < 0)
-        if voters is None:
-            new = np.arange(n_old, len(X))
-            grown = np.full((len(X), q), -1, np.int32), np.full((len(X), q), np.inf, np.float32)
-            grown[0][:n_old], grown[1][:n_old] = lists.ids, lists.d2
-            # Lists that have lost rows, or were never full, are looked up anew with the new rows' own.
-            asked = np.concatenate([np.union1d(holes, short), new]).astype(np.int64)
-        else:
-            grown = lists.ids, lists.d2
-            asked = np.union1d(holes, short).astype(np.int64)
-        search = _Search(X, levels, threads)
-        merged = VoterLists(*grown, self.recall)
-        if len(X) > n_old:
-            near, new_row, d2 = search.listeners(np.arange(n_old, len(X)), everyone, merged, voters is None)
-            merged._merge(near, new_row, d2)
-        if len(asked):
-            ids, distances = search.nearest(asked, everyone, q, voters is None)
-            merged.ids[asked], merged.d2[asked] = ids, distances
-        return merged
+            q = ids.shape[1]
+            ids = np.concatenate([ids, np.full((len(new), q), -1, np.int32)])
+            d2 = np.concatenate([d2, np.full((len(new), q), np.inf, np.float32)])
+            # They hear of each other in their own lists.
+            limit = np.append(limit, np.full(len(new), -np.inf, np.float32))
+        search = _Search(X, voters, ids.shape[1], levels, threads)
+        if len(new):
+            (voter, which, distance), own_ids, own_d2 = search.newcomers(new, limit)
+            _insert((voter, which + np.int32(len(kept)), distance), ids, d2, threads)
+            if voters is None:
+                ids[new], d2[new] = own_ids, own_d2
+        if len(short):
+            ids[short], d2[short] = search.nearest(short)
+        return VoterLists(ids, d2, self.recall)
 
-    def _without(self, kept: Integers, rows_vote: bool) -> VoterLists:
-        """Only kept rows in the lists (copies), and only kept voters; what is left moves up."""
+    def _without(self, kept: Integers, rows_vote: bool) -> tuple[NDArray[np.int32], Distances]:
+        """Ids and distances (copies) of only kept rows, for only kept voters; what is left moves up."""
         ids, d2 = self.ids.copy(), self.d2.copy()
         if rows_vote:
             ids, d2 = ids[kept], d2[kept]
@@ -160,118 +156,119 @@ class VoterLists:
             order = np.argsort(d2[gone], axis=1, kind="stable")
             ids[gone] = np.take_along_axis(ids[gone], order, 1)
             d2[gone] = np.take_along_axis(d2[gone], order, 1)
-        return VoterLists(ids, d2, self.recall)
-
-    def _merge(self, voter: Integers, row: Integers, d2: Distances) -> None:
-        """Put newcomers, given as triples, into the lists (in place)."""
-        q = self.ids.shape[1]
-        ranked = np.lexsort((row, d2, voter))
-        voter, row, d2 = voter[ranked], row[ranked], d2[ranked]
-        rank = np.arange(len(voter)) - np.searchsorted(voter, voter)
-        # The q nearest newcomers of a voter are enough.
-        for first in range(0, min(q, int(rank.max(initial=-1)) + 1), MERGED):
-            part = (rank >= first) & (rank < min(first + MERGED, q))
-            lists, place = np.unique(voter[part], return_inverse=True)
-            ids = np.full((len(lists), q + MERGED), -1, np.int32)
-            distances = np.full((len(lists), q + MERGED), np.inf, np.float32)
-            ids[:, :q], distances[:, :q] = self.ids[lists], self.d2[lists]
-            column = q + rank[part] - first
-            ids[place, column], distances[place, column] = row[part], d2[part]
-            # Stable: in a tie the rows that were there before stay in front.
-            order = np.argsort(distances, axis=1, kind="stable")[:, :q]
-            self.ids[lists] = np.take_along_axis(ids, order, 1)
-            self.d2[lists] = np.take_along_axis(distances, order, 1)
+        return ids, d2
 
 
 class _Search:
-    """Finds rows for voters, and voters for rows."""
+    """Finds rows for voters, and voters for rows; without ``voters`` the rows are these."""
 
     def __init__(
-        self, X: NDArray[Any], levels: Callable[[], tuple[Integers, Sequence[Integers]]], threads: Workers
+        self,
+        X: NDArray[Any],
+        voters: NDArray[Any] | None,
+        q: int,
+        levels: Callable[[], tuple[Integers, Sequence[Integers]]],
+        threads: Workers,
     ) -> None:
-        self.X = X
-        self.levels = levels
-        self.threads = threads
-        self.through_tree: tuple[Integers, Search] | None = None
+        self.X, self.rows_vote = np.ascontiguousarray(X), voters is None
+        self.voters = self.X if voters is None else np.ascontiguousarray(voters)
+        self.q, self.levels, self.threads = q, levels, threads
+        self.beam: tuple[Integers, Beam] | None = None
 
-    def nearest(
-        self, asked: Integers, everyone: NDArray[Any], q: int, rows_vote: bool
-    ) -> tuple[NDArray[np.int32], Distances]:
-        """The q nearest rows of some voters (rows never list themselves)."""
-        queries = everyone[asked]
-        own = asked if rows_vote else None
-        order: Integers | None = None
-        search: Search = partial(_look, Blocks.single(self.X))
+    def nearest(self, asked: Integers) -> tuple[NDArray[np.int32], Distances]:
+        """The nearest rows of some voters (rows never list themselves)."""
         if len(asked) * len(self.X) > EXACT_PAIRS:
-            order, search = self._by_tree()
-            if own is not None:
-                place = np.empty(len(order), np.int64)
-                place[order] = np.arange(len(order))
-                own = place[asked]
-        ids = np.empty((len(asked), q), np.int32)
-        d2 = np.empty((len(asked), q), np.float32)
+            return self._nearest_by_tree(asked, self.q)
+        nobody = np.full(len(self.X), -np.inf, np.float32)
+        own = asked if self.rows_vote else np.full(len(asked), -1)
+        return _sifted(self.X, self.voters[asked], own, self.q, nobody, self.threads)[1:]
+
+    def newcomers(self, new: Integers, limit: Distances) -> tuple[Heard, NDArray[np.int32], Distances]:
+        """Who hears of new rows, nearer as they are than the voter's limit; and the new rows' own lists."""
+        if not self.rows_vote:
+            return _sifted(self.voters, self.X[new], np.full(len(new), -1), 0, limit, self.threads)
+        if len(new) * len(self.X) <= EXACT_PAIRS:
+            return _sifted(self.X, self.X[new], new, self.q, limit, self.threads)
+        near, d2 = self._nearest_by_tree(new, REACH * self.q)
+        query, place = np.nonzero((near >= 0) & (d2 < limit[near]))
+        heard = near[query, place], query.astype(np.int32), d2[query, place]
+        return heard, near[:, : self.q], d2[:, : self.q]
+
+    def _nearest_by_tree(self, asked: Integers, q: int) -> tuple[NDArray[np.int32], Distances]:
+        if self.beam is None:
+            order, bounds = self.levels()
+            self.beam = order, build_beam(np.ascontiguousarray(self.X[order]), bounds)
+        order, beam = self.beam
+        own = None
+        if self.rows_vote:
+            place = np.empty(len(order), np.int64)
+            place[order] = np.arange(len(order))
+            own = place[asked]
+        ids, d2 = np.empty((len(asked), q), np.int32), np.empty((len(asked), q), np.float32)
 
         def serve(first: int) -> None:
             part = slice(first, min(first + CHUNK, len(asked)))
-            d2[part], ids[part] = search(queries[part], q, None if own is None else own[part])
+            d2[part], ids[part] = beam.nearest(
+                self.voters[asked[part]], q, None if own is None else own[part]
+            )
 
         for _ in self.threads.map(serve, range(0, len(asked), CHUNK)):
             pass
-        if order is not None:
-            ids = np.where(ids < 0, -1, order[ids]).astype(np.int32)
-        return ids, d2
-
-    def listeners(
-        self, new: Integers, everyone: NDArray[Any], lists: VoterLists, rows_vote: bool
-    ) -> tuple[Integers, Integers, Distances]:
-        """Voters, new rows and squared distances where the row is nearer than the last one listed."""
-        limit = lists.d2[:, -1].copy()
-        if rows_vote:
-            limit[new] = -np.inf  # looked up by themselves
-        if not rows_vote or len(new) * len(everyone) <= EXACT_PAIRS:
-            voter, row = self._within(new, everyone, limit)
-        else:
-            reach = min(len(self.X) - 1, REACH * lists.ids.shape[1])
-            near = self.nearest(new, everyone, reach, True)[0]
-            row = np.repeat(new, near.shape[1])[near.reshape(-1) >= 0]
-            voter = near[near >= 0].astype(np.int64)
-        d2 = _measured(self.X, everyone, row, voter, self.threads)
-        listed = d2 < limit[voter]
-        return voter[listed], row[listed], d2[listed]
-
-    def _within(
-        self, new: Integers, everyone: NDArray[Any], limit: Distances
-    ) -> tuple[Integers, Integers]:
-        """Pairs of a voter and a new row that may be nearer than the voter's limit."""
-        # One product gives |x|^2 - 2 x.y - limit, for voters x and new rows y, less what it may be wrong by.
-        norms = np.einsum("ij,ij->i", everyone, everyone, dtype=np.float64)
-        bound = np.clip(norms * (1 - PRODUCT_ERROR) - limit, -BEYOND, BEYOND)
-        rows = np.column_stack([everyone, bound]).astype(np.float32)
-        step = max(1, PRODUCTS // max(1, len(rows)))
-
-        def look(first: int) -> tuple[Integers, Integers]:
-            mine = new[first : first + step]
-            queries = np.empty((len(mine), rows.shape[1]), np.float32)
-            queries[:, :-1] = -2.0 * self.X[mine]
-            queries[:, -1] = 1.0
-            sizes = np.einsum("ij,ij->i", self.X[mine], self.X[mine], dtype=np.float64)
-            near = queries @ rows.T < (-sizes * (1 - PRODUCT_ERROR)).astype(np.float32)[:, None]
-            query, voter = np.nonzero(near)
-            return voter.astype(np.int64), mine[query]
-
-        found = list(self.threads.map(look, range(0, len(new), step)))
-        voter, row = (np.concatenate(column) for column in zip(*found, strict=True))
-        return voter, row
-
-    def _by_tree(self) -> tuple[Integers, Search]:
-        if self.through_tree is None:
-            order, bounds = self.levels()
-            self.through_tree = order, build_beam(np.ascontiguousarray(self.X[order]), bounds).nearest
-        return self.through_tree
+        return np.where(ids < 0, -1, order[ids]).astype(np.int32), d2
 
 
-def _look(blocks: Blocks, rows: NDArray[Any], q: int, own: Integers | None) -> Any:
-    return blocks.nearest(rows, q, own=own)
+def _sifted(
+    rows: NDArray[Any], queries: NDArray[Any], own: Integers, q: int, limit: Distances, threads: Workers
+) -> tuple[Heard, NDArray[np.int32], Distances]:
+    """Which rows each query is nearer to than their limit, and its q nearest rows.
+
+    ``own`` int64 [b] is which row each query is itself, or -1; who is heard goes by the number of the query.
+    """
+    n, error = len(rows), (rows.shape[1] + ROUNDINGS) * 2.0**-24
+    centre = rows.mean(axis=0, dtype=np.float64).astype(rows.dtype)
+    at, sizes = _centred(rows, centre)
+    ids, d2 = np.empty((len(queries), q), np.int32), np.empty((len(queries), q), np.float32)
+    step = min(CHUNK, max(1, PRODUCTS // n))
+
+    def look(first: int) -> Heard:
+        part = slice(first, min(first + step, len(queries)))
+        mine, own_sizes = _centred(queries[part], centre)
+        with np.errstate(over="ignore", invalid="ignore"):
+            mine *= -2.0
+            products = mine @ at.T
+        m, groups = len(mine), n // 16 + 16
+        heard, heard_d2, n_heard = np.empty(m * n, np.int32), np.empty(m * n, np.float32), np.empty(m, np.int64)
+        exact, size = np.empty((m, q)), max(4 * q, groups)
+        kernels.sift_products(
+            rows, queries[part], own[part], products, sizes, own_sizes, error, limit,
+            np.empty((3, n), np.float32), np.empty(groups, np.float32), np.empty(size),
+            np.empty(size, np.int32), exact, ids[part], heard_d2, heard, n_heard,
+        )  # fmt: skip
+        d2[part] = exact
+        total = n_heard.sum()
+        query = np.repeat(np.arange(first, part.stop, dtype=np.int32), n_heard)
+        return heard[:total].copy(), query, heard_d2[:total].copy()
+
+    found = zip(*threads.map(look, range(0, len(queries), step)), strict=True)
+    voter, query, distance = (np.concatenate(column) for column in found)
+    return (voter, query, distance), ids, d2
+
+
+def _centred(rows: NDArray[Any], centre: NDArray[Any]) -> tuple[Distances, Distances]:
+    """Rows about a centre, float32 [n, d], and their squared lengths [n]."""
+    with np.errstate(over="ignore"):
+        about = (rows - centre).astype(np.float32, copy=False)
+        return about, np.einsum("ij,ij->i", about, about, dtype=np.float64).astype(np.float32)
+
+
+def _insert(heard: Heard, ids: NDArray[np.int32], d2: Distances, threads: Workers) -> None:
+    """Put newcomers into the lists of those who hear of them (in place)."""
+
+    def insert(first: int) -> None:
+        kernels.insert_newcomers(*heard, first, min(first + LISTS, len(ids)), d2, ids)
+
+    for _ in threads.map(insert, range(0, len(ids), LISTS)):
+        pass
 
 
 def _measured(

@@ -119,8 +119,10 @@ class KernelLists:
         rows = _in(rows, self.space)
         asked = order[voters_asked(rows.n_points, rows.n_classes)]
         some = VoterLists(self.rows.ids[asked], self.rows.d2[asked], self.rows.recall)
-        votes = some.affinity(rows.n_points, self.bandwidth[asked], 1.0)
-        ballots = Ballots.of(votes, rows.labels, np.arange(len(asked)), rows.n_classes)
+        is_row = some.ids >= 0
+        voter = np.repeat(np.arange(len(asked)), is_row.sum(axis=1))
+        weights = some.weights(self.bandwidth[asked])[is_row].astype(np.float64)
+        ballots = Ballots(voter, rows.labels[some.ids[is_row]], weights, len(asked), rows.n_classes)
         return likeliest_width(ballots, rows.labels[asked], KERNEL_PRIOR)
 
     def game(self, rows: TrainingRows) -> VoteGame:

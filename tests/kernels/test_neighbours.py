@@ -81,6 +81,78 @@ def test_rows_that_float32_cannot_tell_apart_are_measured_again():
     same(kernel, reference.search_blocks(bounds, rows, query, nobody, probes, 20))
 
 
+def sift(rows, queries, own, limit, q):
+    n, m, d = len(rows), len(queries), rows.shape[1]
+    with np.errstate(over="ignore", invalid="ignore"):
+        x, y = rows.astype(np.float32), queries.astype(np.float32)
+        products, sizes, own_sizes = -2 * y @ x.T, (x**2).sum(axis=1), (y**2).sum(axis=1)
+    d2, ids, groups = np.empty((m, q)), np.empty((m, q), np.int32), n // 16 + 16
+    heard_d2, heard, n_heard = np.empty(m * n, np.float32), np.empty(m * n, np.int32), np.empty(m, np.int64)
+    size = max(q + 1, groups)
+    kernels.sift_products(
+        rows, queries, own, products, sizes, own_sizes, (d + 16) * 2.0**-24, limit,
+        np.empty((3, n), np.float32), np.empty(groups, np.float32), np.empty(size),
+        np.empty(size, np.int32), d2, ids, heard_d2, heard, n_heard,
+    )  # fmt: skip
+    query, total = np.repeat(np.arange(m), n_heard), n_heard.sum()
+    return d2, ids, (query, heard[:total], heard_d2[:total])
+
+
+def assert_sifted(rows, queries, own, limit, q):
+    d2, ids, heard = sift(rows, queries, own, limit, q)
+    twin_d2, twin_ids, twin = reference.sift_products(rows, queries, own, limit, q)
+    same((d2, ids), (twin_d2, twin_ids.reshape(ids.shape)))
+    assert list(zip(heard[0].tolist(), heard[1].tolist(), strict=True)) == [(k, i) for k, i, _ in twin]
+    # To a rounding of float32, also of what is too small for it.
+    np.testing.assert_allclose(heard[2], [distance for _, _, distance in twin], rtol=1e-6, atol=1e-45)
+    return len(twin)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    ("n", "d", "q"), [(1, 1, 1), (9, 3, 0), (57, 7, 12), (300, 5, 64), (1301, 33, 10), (1301, 2, 64)]
+)
+def test_sifting_equals_measuring_all(n, d, q, dtype):
+    rows = points(n, d, dtype)
+    # The distance below which a tenth of the queries lie; some rows hear nobody, one hears everybody.
+    limit = np.full(n, np.quantile(reference.squared_distances(rows, rows[0]), 0.1), np.float32)
+    limit[::3], limit[n // 2] = -np.inf, np.inf
+    queries = np.concatenate([rows[:20], points(9, d, dtype, seed=1)])
+    own = np.append(np.arange(min(n, 20)), [-1] * 9)
+    assert assert_sifted(rows, queries, own, limit, q) >= 9
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("offset", "scale"), [(1000, 1), (0, 1e-22), (0, 3e18), (0, 1e15)])
+def test_sifting_rows_whose_products_tell_little(offset, scale, dtype):
+    # Far from the centre, below and above what float32 squares can hold, and in heaps of equal rows.
+    rows = points(400, 8, dtype)[np.random.default_rng(3).integers(200, size=700)]
+    rows = (rows * dtype(scale) + dtype(offset)).astype(dtype)
+    limit = np.full(700, 4 * scale**2, np.float32)
+    assert assert_sifted(rows, rows[:40], np.arange(40), limit, 20) > 0 or scale > 1e18
+
+
+def test_sifting_rows_beyond_float32():
+    rows = points(700, 4, np.float64) * 1e25
+    assert assert_sifted(rows, rows[:30], np.arange(30), np.full(700, np.inf, np.float32), 5) == 0
+
+
+@pytest.mark.parametrize("q", [1, 5, 40])
+def test_newcomers_go_behind_those_as_near(q):
+    rng = np.random.default_rng(q)
+    d2 = np.sort(rng.integers(0, 9, (30, q)).astype(np.float32), axis=1)
+    ids = rng.permutation(30 * q).astype(np.int32).reshape(30, q)
+    d2[::4, q // 2 :], ids[::4, q // 2 :] = np.inf, -1
+    lists = rng.integers(0, 30, 400).astype(np.int32)
+    newcomers = np.arange(5000, 5400, dtype=np.int32)
+    distances = rng.integers(0, 11, 400).astype(np.float32)
+    twin = reference.insert_newcomers(lists, newcomers, distances, d2, ids)
+    for first, last in ((0, 11), (11, 30)):
+        kernels.insert_newcomers(lists, newcomers, distances, first, last, d2, ids)
+    np.testing.assert_array_equal(d2, twin[0])
+    np.testing.assert_array_equal(ids, twin[1])
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize(("n", "q", "near", "far"), [(1, 2, 1, 1), (30, 4, 2, 3), (200, 8, 8, 8)])
 def test_widening_equals_the_sort(n, q, near, far, dtype):
@@ -151,3 +223,10 @@ def test_wrong_inputs_are_refused():
             np.empty(256, np.float32), np.empty(64), np.empty(64, np.int32),
             np.empty((1, 3)), np.empty((1, 3), np.int32),
         )  # fmt: skip
+    with pytest.raises(ValueError, match="one entry per row"):
+        sift(rows, rows[:2], nobody.repeat(2), np.zeros(19, np.float32), 3)
+    with pytest.raises(ValueError, match="one entry per query"):
+        sift(rows, rows[:2], nobody, np.zeros(20, np.float32), 3)
+    one, d2 = np.zeros(1, np.int32), np.zeros((1, 1), np.float32)
+    with pytest.raises(ValueError, match="same length"):
+        kernels.insert_newcomers(one, one, d2.repeat(2), 0, 1, d2, one[None])

@@ -43,6 +43,31 @@ def search_blocks(bounds, rows, queries, own, probes, q):
     return np.array([d for d, _ in lists]), np.array([i for _, i in lists])
 
 
+def sift_products(rows, queries, own, limit, q):
+    """Lists of the queries, and (query, row, d2) of rows nearer to a query than their limit, by rows."""
+    lists, heard = [], []
+    for k, (query, itself) in enumerate(zip(queries, own, strict=True)):
+        d2 = squared_distances(rows, query)
+        others = [i for i in range(len(rows)) if i != itself]
+        lists.append(_pad(*nearest(rows, query, others, q), q))
+        with np.errstate(over="ignore"):
+            rounded = d2.astype(np.float32)
+        heard += [(k, i, d2[i]) for i in others if rounded[i] < limit[i]]
+    return np.array([d for d, _ in lists]), np.array([i for _, i in lists]), heard
+
+
+def insert_newcomers(lists, newcomers, distances, d2, ids):
+    """All newcomers into all lists: a stable sort of what was there, then what came."""
+    q = ids.shape[1]
+    d2, ids = d2.copy(), ids.copy()
+    for v in range(len(ids)):
+        mine = lists == v
+        near = np.append(d2[v], distances[mine])
+        first = np.argsort(near, kind="stable")[:q]
+        d2[v], ids[v] = near[first], np.append(ids[v], newcomers[mine])[first]
+    return d2, ids
+
+
 def widen_lists(lists, first, last, near, far, rows):
     q = lists.shape[1]
     out = []
