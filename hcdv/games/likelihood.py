@@ -76,23 +76,34 @@ class Ballots:
         voter, label, weight = (np.concatenate(column) for column in zip(*parts, strict=True))
         return cls(voter, label, weight, len(voters), n_classes)
 
-    def log_shares(self, prior_share: float, width: float = 1.0) -> NDArray[np.float64]:
+    def log_shares(self, prior_share: float) -> NDArray[np.float64]:
         """Log of each class's share of the votes, float64 [n_voters, n_classes].
 
-        Parameters
-        ----------
-        prior_share : float
-            What a uniform prior weighs, as a share of all votes on the voter.
-        width : float
-            Of the kernel, as a multiple of the usual one: exp(-2 d^2 / h^2) to the power 1 / width^2.
+        A uniform prior weighs ``prior_share`` of all votes on the voter.
         """
-        weight = self.weight if width == 1.0 else self.weight ** (width**-2.0)
         cells = self.voter * self.n_classes + self.label
-        votes = np.bincount(cells, weight, self.n_voters * self.n_classes).astype(np.float64, copy=False)
+        votes = np.bincount(cells, self.weight, self.n_voters * self.n_classes).astype(np.float64, copy=False)
         votes = votes.reshape(self.n_voters, self.n_classes)
         prior = np.maximum(prior_share * votes.sum(axis=1, keepdims=True), SMALLEST_PRIOR)
         votes += prior / self.n_classes
         shares: NDArray[np.float64] = np.log(votes / votes.sum(axis=1, keepdims=True))
+        return shares
+
+
+    def own_log_shares(self, labels: NDArray[np.int64], prior_share: float) -> NDArray[np.float64]:
+        """Log of the share of each voter's own class under all ``WIDTHS``, float64 [widths, n_voters].
+
+        A kernel exp(-2 d^2 / h^2) of another width is its power 1 / width^2.
+        """
+        agreeing = np.flatnonzero(self.label == labels[self.voter])
+        voter, weight = self.voter[agreeing], np.empty_like(self.weight)
+        shares = np.empty((len(WIDTHS), self.n_voters))
+        for k, width in enumerate(WIDTHS):
+            np.power(self.weight, width**-2.0, out=weight)
+            votes = np.bincount(self.voter, weight, self.n_voters)
+            matching = np.bincount(voter, weight[agreeing], self.n_voters)
+            prior = np.maximum(prior_share * votes, SMALLEST_PRIOR)
+            shares[k] = np.log((matching + prior / self.n_classes) / (votes + prior))
         return shares
 
 
@@ -114,8 +125,7 @@ def likeliest_width(ballots: Ballots, labels: NDArray[np.int64], prior_share: fl
     """
     if len(labels) < 2:
         return 1.0
-    rows = np.arange(len(labels))
-    scores = np.array([ballots.log_shares(prior_share, width)[rows, labels] for width in WIDTHS])
+    scores = ballots.own_log_shares(labels, prior_share)
     best = int(scores.mean(axis=1).argmax())
     gain = scores[best] - scores[0]
     if gain.mean() <= gain.std(ddof=1) / np.sqrt(len(gain)):

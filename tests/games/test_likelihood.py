@@ -39,19 +39,24 @@ def shares_by_hand(affinity, labels, voter, prior_share, n_classes, width):
     return np.log(votes / votes.sum())
 
 
-@pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("own", [True, False])
-def test_shares_of_votes_are_those_counted_by_hand(own, width):
+def test_shares_of_votes_are_those_counted_by_hand(own):
     X, labels = blobs(90)
     X_val, _ = blobs(31, seed=1)
     affinity = kernel_affinity(X, None if own else X_val, threads=Threads(1))
     asked = np.arange(0, affinity.n_voters, 4)
-    shares = Ballots.of(affinity, labels, asked, 3).log_shares(PRIOR, width)
-    for row, voter in zip(shares, asked, strict=True):
-        np.testing.assert_allclose(
-            row, shares_by_hand(affinity, labels, voter, PRIOR, 3, width), rtol=1e-5
-        )
+    ballots = Ballots.of(affinity, labels, asked, 3)
+    shares = ballots.log_shares(PRIOR)
+    by_width = {
+        width: [shares_by_hand(affinity, labels, voter, PRIOR, 3, width) for voter in asked]
+        for width in WIDTHS
+    }
+    np.testing.assert_allclose(shares, by_width[1.0], rtol=1e-5)
     np.testing.assert_allclose(np.exp(shares).sum(axis=1), 1.0)
+    theirs = np.arange(len(asked)) % 3
+    for width, own_shares in zip(WIDTHS, ballots.own_log_shares(theirs, PRIOR), strict=True):
+        expected = np.array(by_width[width])[np.arange(len(asked)), theirs]
+        np.testing.assert_allclose(own_shares, expected, rtol=1e-5)
 
 
 def test_votes_are_looked_at_in_pieces(monkeypatch):
@@ -107,7 +112,7 @@ def test_the_width_follows_the_scale_of_the_labels(gap, chosen):
         labels = np.where(generator.random(900) < 0.3, 1 - labels, labels)
     affinity = kernel_affinity(line[:, None], threads=Threads(1))
     ballots = Ballots.of(affinity, labels, np.arange(900), 2)
-    scores = [ballots.log_shares(PRIOR, width)[np.arange(900), labels].mean() for width in WIDTHS]
+    scores = ballots.own_log_shares(labels, PRIOR).mean(axis=1)
     assert likeliest_width(ballots, labels, PRIOR) == chosen(WIDTHS) == WIDTHS[int(np.argmax(scores))]
 
 
