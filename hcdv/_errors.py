@@ -17,7 +17,7 @@ class UtilityError(RuntimeError):
     result: Any = None
 
 
-def said(error: Exception) -> str:
+def said(error: BaseException) -> str:
     """What an error says in its first line, behind a colon; nothing if it says nothing."""
     text = str(error).split("\n", 1)[0].rstrip(".")
     return f": {text}" if text else ""

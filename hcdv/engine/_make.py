@@ -1,0 +1,76 @@
+"""The engine that was asked for by name."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from hcdv._validation import check_choice
+from hcdv.engine._local import ThreadPool
+from hcdv.engine._pool import Engine
+from hcdv.engine.threads import check_n_jobs
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+ENGINES = ("threads", "joblib", "dask", "ray")
+
+
+def make_engine(engine: str | Client, n_jobs: int | None = None, scheduler: str | None = None) -> Engine:
+    """The engine to run tasks on; close it when they are done.
+
+    Parameters
+    ----------
+    engine : {"threads", "joblib", "dask", "ray"} or distributed.Client
+        Threads of this process, processes of this machine (joblib's loky), a Dask cluster (also that of a
+        client), or a Ray cluster.
+    n_jobs : int or None
+        Workers, where they are this machine's; None for its available cores. A cluster that runs already is
+        used whole.
+    scheduler : str or None
+        Address of a running Dask scheduler or Ray cluster. None for the one that this process is connected to
+        (the current Dask client, `ray.init`), or else a cluster of ``n_jobs`` worker processes on this machine,
+        which stops when the engine is closed (a script that starts Dask so runs under
+        ``if __name__ == "__main__":``, for its workers import it).
+
+    Raises
+    ------
+    ImportError
+        Dask or Ray is asked for but not installed.
+    ConnectionError
+        Nobody answers at the address.
+    """
+    if _is_dask_client(engine):
+        _check_no_scheduler(scheduler, "a Dask client")
+        return _cluster("dask").join_client(engine)
+    check_choice(engine, "engine", ENGINES)
+    n_workers = check_n_jobs(n_jobs)
+    if engine in ("dask", "ray"):
+        cluster = _cluster(engine)
+        return cluster.start(n_workers) if scheduler is None else cluster.connect(scheduler)
+    _check_no_scheduler(scheduler, repr(engine))
+    if engine == "joblib":
+        from hcdv.engine._joblib import ProcessPool
+
+        return ProcessPool(n_workers)
+    return ThreadPool(n_workers)
+
+
+def _is_dask_client(engine: Any) -> bool:
+    distributed = sys.modules.get("distributed")  # a client exists only where this is imported
+    return distributed is not None and isinstance(engine, distributed.Client)
+
+
+def _check_no_scheduler(scheduler: str | None, engine: str) -> None:
+    if scheduler is not None:
+        raise ValueError(f"scheduler must be None where engine is {engine}, got {scheduler!r}.")
+
+
+def _cluster(kind: str) -> ModuleType:
+    """The module for a cluster of a kind: it is imported, and Dask or Ray with it, only for those who ask."""
+    try:
+        return import_module(f"hcdv.engine._{kind}")
+    except ImportError as error:
+        raise ImportError(f"engine={kind!r} needs {kind} ({error}): pip install 'hcdv[{kind}]'.") from None
