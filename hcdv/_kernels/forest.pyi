@@ -1,6 +1,15 @@
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
+def descend(
+    nodes: NDArray[Any],
+    roots: NDArray[np.int32],
+    leaf: NDArray[np.int32],
+    X: NDArray[np.float32],
+    leaves: NDArray[np.int32],
+) -> None: ...
 def shared_leaves(
     leaf_start: NDArray[np.int64],
     leaf_weight: NDArray[np.float64],

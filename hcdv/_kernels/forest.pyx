@@ -7,7 +7,71 @@ cdef extern from "hcdv_bits.h" nogil:
 
 cdef extern from "hcdv_select.h" nogil:
     void keep_first "hcdv_keep_first"(double *keys, int32_t *ids, Py_ssize_t n, Py_ssize_t k)
-    void sort_pairs "hcdv_sort_pairs"(double *keys, int32_t *ids, Py_ssize_t n)
+
+# Of 16 bytes: four to a cache line.  A leaf is its own child, so that a step at it stays there.
+ctypedef packed struct Node:
+    int32_t feature
+    float threshold
+    int32_t left
+    int32_t right
+
+cdef enum:
+    ABREAST = 8        # rows that go down side by side: the memory answers all of them at once
+    ROWS_A_TREE = 256  # rows that a tree sees before the next one does: they stay in the cache
+
+
+cdef void _descend(
+    const Node *nodes, int32_t root, const float *X, Py_ssize_t n_columns, Py_ssize_t n,
+    const int32_t *leaf, int32_t *out, Py_ssize_t stride,
+) noexcept nogil:
+    """The leaf of each of n rows in one tree."""
+    cdef Py_ssize_t first = 0, k, width
+    cdef int32_t at[ABREAST]
+    cdef int32_t there
+    cdef bint is_moving
+    cdef const Node *node
+    while first < n:
+        width = min(<Py_ssize_t> ABREAST, n - first)
+        for k in range(width):
+            at[k] = root
+        is_moving = True
+        while is_moving:
+            is_moving = False
+            for k in range(width):
+                node = nodes + at[k]
+                there = node.left if X[(first + k) * n_columns + node.feature] <= node.threshold else node.right
+                is_moving |= there != at[k]
+                at[k] = there
+        for k in range(width):
+            out[(first + k) * stride] = leaf[at[k]]
+        first += width
+
+
+def descend(
+    const Node[::1] nodes,        # IN  all trees' nodes
+    const int32_t[::1] roots,     # IN  [trees]
+    const int32_t[::1] leaf,      # IN  [nodes] number of a leaf; nothing for an inner node
+    const float[:, ::1] X,        # IN  [n, p]
+    int32_t[:, ::1] leaves,       # OUT [n, trees]
+):
+    """The leaf of every row in every tree.
+
+    A row goes to the left where its feature is at or below the threshold.  Left and right are numbers of nodes;
+    those of a leaf are its own, beside any feature and threshold.
+    """
+    cdef Py_ssize_t n = X.shape[0], n_trees = roots.shape[0], first = 0, width, t
+    if leaves.shape[0] != n or leaves.shape[1] != n_trees or leaf.shape[0] != nodes.shape[0]:
+        raise ValueError("leaves must have shape [n, trees], and leaf one entry per node.")
+    if n == 0 or n_trees == 0:
+        return
+    with nogil:
+        while first < n:
+            width = min(<Py_ssize_t> ROWS_A_TREE, n - first)
+            for t in range(n_trees):
+                _descend(
+                    &nodes[0], roots[t], &X[first, 0], X.shape[1], width, &leaf[0], &leaves[first, t], n_trees
+                )
+            first += width
 
 
 def shared_leaves(
@@ -45,10 +109,10 @@ def shared_leaves(
         The voter's own row, which is left out; -1 where it is none.
     votes : float64 [n]
         Scratch space, all 0; left all 0.
-    touched, keys : int32 [n], float64 [n]
+    touched, keys : int32 [n + 1], float64 [n]
         Scratch space.
     lists, weights : int32 [m, q], float32 [m, q]
-        Filled in descending weight, equal weights by the lower id; -1 and 0 behind the last.
+        Filled in any order, of equal weights with the lower ids; -1 and 0 behind the last.
     """
     cdef Py_ssize_t n = unseen.shape[0], words = unseen.shape[1], m = leaves.shape[0]
     cdef Py_ssize_t n_trees = leaves.shape[1], q = lists.shape[1], v, t, j, k, n_touched
@@ -64,8 +128,8 @@ def shared_leaves(
         raise ValueError(f"{words} words hold fewer bits than there are trees ({n_trees}).")
     if lists.shape[0] != m or weights.shape[0] != m or weights.shape[1] != q:
         raise ValueError("lists and weights must have shape [m, q].")
-    if votes.shape[0] < n or touched.shape[0] < n or keys.shape[0] < n:
-        raise ValueError("votes, touched and keys must have one entry per row.")
+    if votes.shape[0] < n or touched.shape[0] <= n or keys.shape[0] < n:
+        raise ValueError("votes and keys must have one entry per row, and touched one more.")
     if m == 0 or q == 0:
         return
     with nogil:
@@ -80,9 +144,9 @@ def shared_leaves(
                     continue
                 for j in range(leaf_start[leaf], leaf_start[leaf + 1]):
                     i = members[j]
-                    if votes[i] == 0.0:
-                        touched[n_touched] = i
-                        n_touched += 1
+                    # Written in any case, and kept if it is new: whether it is, is a toss.
+                    touched[n_touched] = i
+                    n_touched += votes[i] == 0.0
                     votes[i] += weight
             k = 0
             for j in range(n_touched):
@@ -98,8 +162,6 @@ def shared_leaves(
             if k > q:
                 keep_first(&keys[0], &touched[0], k, q)
                 k = q
-            if k > 0:
-                sort_pairs(&keys[0], &touched[0], k)
             for j in range(k):
                 lists[v, j] = touched[j]
                 weights[v, j] = <float> -keys[j]

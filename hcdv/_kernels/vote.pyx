@@ -14,6 +14,11 @@ a chain pushes its weight to the voters that listen to it, O(q) a row.
 from libc.math cimport log
 from libc.stdint cimport int32_t, int64_t
 
+cdef extern from "hcdv_votes.h" nogil:
+    double push_log "hcdv_push_log"(
+        const int32_t *voters, const float *weights, int64_t n, int64_t label, const int64_t *labels,
+        double *state)
+
 # A voter's state fills half a cache line: matching votes, all votes, confidence now counted, and 1.0 if the
 # voter counts (validation rows always do; a training row once it is in S).
 cdef enum:
@@ -21,11 +26,6 @@ cdef enum:
     TOTAL = 1
     COUNTED = 2
     INSIDE = 3
-
-# Ratios multiplied up before a logarithm is taken.  A ratio of 1e+-8 would need a voter whose vote turns
-# from unanimous to hopeless by one row; sixteen of them still fit a double.
-cdef enum:
-    RATIOS_A_LOG = 16
 
 
 cdef inline double _confidence(
@@ -62,45 +62,6 @@ cdef double _push_share(
     return gain
 
 
-cdef double _push_log(
-    int64_t i,
-    const int64_t *indptr,
-    const int32_t *indices,
-    const float *weights,
-    const int64_t *row_labels,
-    const int64_t *voter_labels,
-    double *state,
-) noexcept nogil:
-    """Row i enters S: returns what it adds to the counted log scores of the other voters.
-
-    A difference of logarithms is the logarithm of a product of ratios: one call of log for many voters, and
-    no division for any.
-    """
-    cdef int64_t k, label = row_labels[i]
-    cdef double gain = 0.0, above = 1.0, below = 1.0, matching, total
-    cdef int held = 0
-    cdef double *voter
-    for k in range(indptr[i], indptr[i + 1]):
-        voter = state + 4 * <int64_t>indices[k]
-        matching = voter[MATCHING]
-        total = voter[TOTAL]
-        voter[TOTAL] += weights[k]
-        if voter_labels[indices[k]] == label:
-            voter[MATCHING] += weights[k]
-        if voter[INSIDE] != 0.0:
-            above *= voter[MATCHING] * total
-            below *= matching * voter[TOTAL]
-            held += 1
-            if held == RATIOS_A_LOG:
-                gain += log(above / below)
-                above = 1.0
-                below = 1.0
-                held = 0
-    if held:
-        gain += log(above / below)
-    return gain
-
-
 cdef void _chain(
     const int64_t *indptr,
     const int32_t *indices,
@@ -127,7 +88,10 @@ cdef void _chain(
             j += 1
         i = order[t]
         if log_score:
-            value += _push_log(i, indptr, indices, weights, row_labels, voter_labels, state)
+            value += push_log(
+                indices + indptr[i], weights + indptr[i], indptr[i + 1] - indptr[i], row_labels[i],
+                voter_labels, state,
+            )
         else:
             value += _push_share(
                 i, indptr, indices, weights, row_labels, voter_labels, chance, state

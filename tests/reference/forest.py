@@ -19,3 +19,15 @@ def shared_leaves(leaf_of, leaf_weight, unseen, voter_leaves, voter_trees, own, 
             lists[v, j] = i
             weights[v, j] = -negative
     return lists, weights
+
+
+def descend(nodes, roots, leaf, X):
+    """The leaf of every row in every tree, [n, trees]; a leaf is its own child on both sides."""
+    leaves = np.empty((len(X), len(roots)), np.int32)
+    for i, row in enumerate(X):
+        for t, node in enumerate(roots):
+            while nodes["left"][node] != node:
+                goes_left = row[nodes["feature"][node]] <= nodes["threshold"][node]
+                node = nodes["left" if goes_left else "right"][node]
+            leaves[i, t] = leaf[node]
+    return leaves
