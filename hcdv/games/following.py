@@ -120,9 +120,9 @@ class KernelLists:
         asked = order[voters_asked(rows.n_points, rows.n_classes)]
         some = VoterLists(self.rows.ids[asked], self.rows.d2[asked], self.rows.recall)
         is_row = some.ids >= 0
-        voter = np.repeat(np.arange(len(asked)), is_row.sum(axis=1))
+        start = np.append(0, np.cumsum(is_row.sum(axis=1)))
         weights = some.weights(self.bandwidth[asked])[is_row].astype(np.float64)
-        ballots = Ballots(voter, rows.labels[some.ids[is_row]], weights, len(asked), rows.n_classes)
+        ballots = Ballots(start, rows.labels[some.ids[is_row]], weights, rows.n_classes)
         return likeliest_width(ballots, rows.labels[asked], KERNEL_PRIOR)
 
     def game(self, rows: TrainingRows) -> VoteGame:

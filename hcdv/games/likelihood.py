@@ -7,10 +7,12 @@ Nothing here plays a game: every row speaks.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
+from scipy.sparse import csr_array
 from scipy.special import log_softmax
 
 from hcdv.affinity import Affinity
@@ -42,20 +44,23 @@ class Ballots:
 
     Attributes
     ----------
-    voter : int64 [nnz]
-        Number of the voter, 0..n_voters-1.
+    start : int64 [n_voters + 1]
+        Votes on voter v are ``start[v]`` to ``start[v + 1] - 1``.
     label : int64 [nnz]
         Class that is voted for.
     weight : float64 [nnz]
         Under the usual width, where the votes are a kernel's.
-    n_voters, n_classes : int
+    n_classes : int
     """
 
-    voter: Indices
+    start: Indices
     label: NDArray[np.int64]
     weight: NDArray[np.float64]
-    n_voters: int
     n_classes: int
+
+    @property
+    def n_voters(self) -> int:
+        return len(self.start) - 1
 
     @classmethod
     def of(
@@ -72,39 +77,45 @@ class Ballots:
             parts.append((local[kept], labels[source], affinity.weights[first + kept].astype(np.float64)))
         if not parts:
             nobody = np.zeros(0, np.int64)
-            return cls(nobody, nobody, np.zeros(0), len(voters), n_classes)
+            parts.append((nobody, nobody, np.zeros(0)))
         voter, label, weight = (np.concatenate(column) for column in zip(*parts, strict=True))
-        return cls(voter, label, weight, len(voters), n_classes)
+        by_voter = np.argsort(voter, kind="stable")
+        start = np.append(0, np.cumsum(np.bincount(voter, minlength=len(voters)))).astype(np.int64)
+        return cls(start, label[by_voter], weight[by_voter], n_classes)
 
     def log_shares(self, prior_share: float) -> NDArray[np.float64]:
         """Log of each class's share of the votes, float64 [n_voters, n_classes].
 
         A uniform prior weighs ``prior_share`` of all votes on the voter.
         """
-        cells = self.voter * self.n_classes + self.label
-        votes = np.bincount(cells, self.weight, self.n_voters * self.n_classes).astype(np.float64, copy=False)
-        votes = votes.reshape(self.n_voters, self.n_classes)
+        votes = self._counted(self.weight, self.label, self.n_classes)
         prior = np.maximum(prior_share * votes.sum(axis=1, keepdims=True), SMALLEST_PRIOR)
         votes += prior / self.n_classes
         shares: NDArray[np.float64] = np.log(votes / votes.sum(axis=1, keepdims=True))
         return shares
-
 
     def own_log_shares(self, labels: NDArray[np.int64], prior_share: float) -> NDArray[np.float64]:
         """Log of the share of each voter's own class under all ``WIDTHS``, float64 [widths, n_voters].
 
         A kernel exp(-2 d^2 / h^2) of another width is its power 1 / width^2.
         """
-        agreeing = np.flatnonzero(self.label == labels[self.voter])
-        voter, weight = self.voter[agreeing], np.empty_like(self.weight)
-        shares = np.empty((len(WIDTHS), self.n_voters))
+        agrees = self.label == np.repeat(labels, np.diff(self.start))
+        weight, shares = np.empty_like(self.weight), np.empty((len(WIDTHS), self.n_voters))
         for k, width in enumerate(WIDTHS):
-            np.power(self.weight, width**-2.0, out=weight)
-            votes = np.bincount(self.voter, weight, self.n_voters)
-            matching = np.bincount(voter, weight[agreeing], self.n_voters)
-            prior = np.maximum(prior_share * votes, SMALLEST_PRIOR)
-            shares[k] = np.log((matching + prior / self.n_classes) / (votes + prior))
+            votes = self._counted(np.power(self.weight, width**-2.0, out=weight), agrees, 2)
+            all_votes = votes.sum(axis=1)
+            prior = np.maximum(prior_share * all_votes, SMALLEST_PRIOR)
+            shares[k] = np.log((votes[:, 1] + prior / self.n_classes) / (all_votes + prior))
         return shares
+
+    def _counted(
+        self, weight: NDArray[np.float64], kind: NDArray[Any], n_kinds: int
+    ) -> NDArray[np.float64]:
+        """Votes by kind, float64 [n_voters, n_kinds]."""
+        # Entries of one cell are summed up when it is made dense.
+        cells = csr_array((weight, kind.astype(np.int64, copy=False), self.start), (self.n_voters, n_kinds))
+        votes: NDArray[np.float64] = cells.toarray()
+        return votes
 
 
 def likeliest_width(ballots: Ballots, labels: NDArray[np.int64], prior_share: float) -> float:

@@ -66,7 +66,7 @@ def test_votes_are_looked_at_in_pieces(monkeypatch):
     whole = Ballots.of(affinity, labels, asked, 3)
     monkeypatch.setattr("hcdv.games.likelihood.PIECE", 7)
     pieces = Ballots.of(affinity, labels, asked, 3)
-    for name in ("voter", "label", "weight"):
+    for name in ("start", "label", "weight"):
         np.testing.assert_array_equal(getattr(whole, name), getattr(pieces, name))
 
 
