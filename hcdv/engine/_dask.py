@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import warnings
 from collections.abc import Callable
-from concurrent.futures import CancelledError, Future
-from threading import Thread
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
-from distributed import Client, KilledWorker, LocalCluster
+from distributed import Client, KilledWorker, LocalCluster, Security
 from distributed.comm import CommClosedError
+from distributed.comm import connect as call_up
 
 from hcdv._errors import said
 from hcdv.engine._pool import Pool, Task, cluster_gone
 from hcdv.engine._task import Outcome, pack, run_packed, unpack
 
-# Seconds that a scheduler is given to take a call, and then to answer.
+# Seconds that a scheduler is given to answer.
 PATIENCE = 5
 
 
@@ -50,7 +52,7 @@ class DaskPool(Pool):
         key = f"{task.name}-{uuid4().hex}"
         task.remote = self._client.submit(run_packed, pack(function, task.item, "dask"), key=key, pure=False)
         answer: Future[bytes] = Future()
-        task.remote.add_done_callback(lambda remote: _answer(answer, remote.result))
+        task.remote.add_done_callback(partial(_hand_over, answer))
         return answer
 
     def _read(self, answer: bytes) -> Outcome:
@@ -59,6 +61,14 @@ class DaskPool(Pool):
     def _drop(self, tasks: list[Task]) -> None:
         if tasks:
             self._client.cancel([task.remote for task in tasks])
+
+
+def _hand_over(answer: Future[bytes], remote: Any) -> None:
+    """Give what a future of Dask's ended with to one that every engine waits for."""
+    try:
+        answer.set_result(remote.result())
+    except BaseException as error:
+        answer.set_exception(error)
 
 
 def join_client(client: Client) -> DaskPool:
@@ -74,13 +84,19 @@ def connect(scheduler: str) -> DaskPool:
     ConnectionError
         No Dask scheduler answers there.
     """
+    # A client that failed to start can hang this process when it is collected: distributed takes a lock then
+    # that the start of the next client may hold. So none is made before a scheduler has answered.
+    pool = ThreadPoolExecutor(1)  # for a notebook has an event loop in this thread
     try:
-        client = _within(2 * PATIENCE, lambda: Client(scheduler, timeout=PATIENCE, set_as_default=False))
+        pool.submit(asyncio.run, _greet(scheduler)).result()
     except (OSError, ValueError) as error:
         raise ConnectionError(
             f"scheduler={scheduler!r} did not answer as a Dask scheduler{said(error)}; give the address of one "
             "that is running, such as 'tcp://10.0.0.1:8786'."
         ) from None
+    finally:
+        pool.shutdown(wait=False)
+    client = Client(scheduler, timeout=PATIENCE, set_as_default=False)
     if not client.nthreads():
         # No error: a cluster may start its workers only once there is work.
         message = f"the Dask scheduler {scheduler!r} has no worker yet; tasks wait until one joins."
@@ -88,19 +104,11 @@ def connect(scheduler: str) -> DaskPool:
     return DaskPool(client, client.close)
 
 
-def _within(seconds: float, work: Callable[[], Client]) -> Client:
-    """What ``work`` answers, or TimeoutError: a client waits forever for a port that takes calls in silence."""
-    answer: Future[Client] = Future()
-    Thread(target=_answer, args=(answer, work), daemon=True).start()
-    return answer.result(seconds)
-
-
-def _answer(future: Future[Any], work: Callable[[], Any]) -> None:
-    """End a future as ``work`` ends."""
-    try:
-        future.set_result(work())
-    except BaseException as error:
-        future.set_exception(error)
+async def _greet(scheduler: str) -> None:
+    """Exchange greetings with a scheduler; an OSError if nobody does, even where something takes calls."""
+    secrets = Security().get_connection_args("client")
+    call = await asyncio.wait_for(call_up(scheduler, timeout=PATIENCE, **secrets), PATIENCE)
+    await call.close()
 
 
 def start(n_workers: int) -> DaskPool:
