@@ -223,7 +223,7 @@ BAD = {
     "groups length": (lambda X, y: dict(X=X, y=y, groups=y[:5]), "groups"),
     "ids length": (lambda X, y: dict(X=X, y=y, ids=y[:5]), "ids must be 1-dimensional of length 60"),
     "ids repeat": (lambda X, y: dict(X=X, y=y, ids=y), "ids must be unique"),
-    "text": (lambda X, y: dict(X="data", y=y), "got str"),
+    "text": (lambda X, y: dict(X="data", y=y), "data does not exist"),
     "column names": (
         lambda X, y: dict(X=pd.DataFrame(X, columns=["a", 1, "c", None]), y=y), "column names of several",
     ),

@@ -21,6 +21,7 @@ LAYERS = {
     "HCDV": 7,
     "ValuationResult": 4,
     "Hierarchy": 3,
+    "scale": 6,
     "baselines": 6,
     "diagnostics": 6,
     "allocation": 5,

@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +24,7 @@ from hcdv._moments import Moments
 from hcdv.allocation.checkpoint import Checkpoint
 from hcdv.allocation.resolution import Cut, Resolution, spread
 from hcdv.engine import Threads
-from hcdv.game import Game, Indices, Values
+from hcdv.game import AdditiveGame, Game, Indices, Values
 from hcdv.hierarchy import Hierarchy
 from hcdv.stopping import Look, StoppingRule, needs_halves
 
@@ -255,10 +256,12 @@ def observe_pair(
     seed: int,
     pair: int,
     cut: Cut | None = None,
+    contexts: Mapping[str, tuple[Any, Any]] | None = None,
 ) -> Observation:
     """Mean marginals of a chain and its reverse: points [p, n], nodes [p, m], v(D) [p].
 
-    ``stops`` are 0, 1, ..., n.
+    ``stops`` are 0, 1, ..., n.  Games named in ``contexts`` (additive ones) go on from a state, one before the
+    chain and one before its reverse; v(D) is then that of the context and all points.
     """
     h = hierarchy
     n, sizes = h.n_points, h.sizes
@@ -274,6 +277,8 @@ def observe_pair(
         for part, (name, game) in enumerate(games.items()):
             if cut is not None and ends is not None and name in cut.above:
                 prefix = spread(ends, game.chains(chain[None], ends)[0])
+            elif contexts is not None and name in contexts and isinstance(game, AdditiveGame):
+                prefix = game.chain_from(contexts[name][turn], chain, stops)
             else:
                 prefix = game.chains(chain[None], stops)[0]
             v_full[part] = prefix[-1]

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from hcdv.cli._columns import Columns
+from hcdv.cli._large import check_options, is_large, value_large
 from hcdv.cli._shown import show, show_groups
 from hcdv.cli._state import check_new_folder, save_new
 from hcdv.cli._tables import (
@@ -28,7 +29,7 @@ RETRAINED = ("logistic",)
 
 
 @click.command()
-@click.argument("data", type=click.Path(path_type=Path))
+@click.argument("data")
 @click.option("--label", required=True, help="Column that holds the label.")
 @click.option(
     "--id", "id_column", help="Column that names the rows; by default they are numbered from 0, as in DATA."
@@ -83,7 +84,8 @@ RETRAINED = ("logistic",)
 @click.option(
     "--checkpoint",
     type=click.Path(path_type=Path),
-    help="File that keeps the chains walked: after a crash the same command goes on.",
+    help="File that keeps the chains walked: after a crash the same command goes on.  Out of core a folder, in "
+    "which the values stay.",
 )
 @click.option(
     "--cache", type=click.Path(path_type=Path), help="File that keeps the score of every model trained."
@@ -101,7 +103,19 @@ RETRAINED = ("logistic",)
     show_default=True,
     help="Where networks are trained; cuda takes all games there.",
 )
-@click.option("--jobs", type=int, help="Threads; all cores by default.")
+@click.option(
+    "--memory-limit",
+    help="What all tasks at once may take, such as 4GB: DATA is then valued part by part, out of core.",
+)
+@click.option(
+    "--engine",
+    type=click.Choice(["threads", "joblib", "dask", "ray"]),
+    default="threads",
+    show_default=True,
+    help="Where tasks run; all but threads value DATA part by part.",
+)
+@click.option("--scheduler", help="Address of a Dask scheduler or Ray cluster that runs already.")
+@click.option("--jobs", type=int, help="Threads, or workers; all cores by default.")
 @click.option(
     "--seed",
     type=click.IntRange(min=0),
@@ -111,7 +125,7 @@ RETRAINED = ("logistic",)
 )
 @click.option("--quiet", is_flag=True, help="No progress, no table.")
 def value(
-    data: Path,
+    data: str,
     label: str,
     id_column: str | None,
     drop: tuple[str, ...],
@@ -130,25 +144,42 @@ def value(
     cache: Path | None,
     encoder: str,
     device: str,
+    memory_limit: str | None,
+    engine: str,
+    scheduler: str | None,
     jobs: int | None,
     seed: int,
     quiet: bool,
 ) -> None:
     """Value every row of DATA.
 
-    DATA is a file in CSV, CSV.gz, TSV, Parquet, Arrow or NPZ.
+    DATA is a file in CSV, CSV.gz, TSV, Parquet, Arrow or NPZ; or a folder of Parquet files, a pattern with *
+    or an address such as s3://bucket/folder, whose rows need not fit into memory.
     """
+    if is_large(data, memory_limit, engine):
+        check_options(
+            groups=groups, save=save, tol=tol is not None, seconds=seconds is not None, cache=cache,
+            resolution=resolution,
+        )  # fmt: skip
+        value_large(
+            data, out, label=label, id_column=id_column, drop=drop, validation=validation, quiet=quiet,
+            utility=_names(utility), weights=weights, contrast=contrast, n_permutations=permutations,
+            checkpoint=checkpoint, encoder=_names(encoder), device=device, memory_limit=memory_limit,
+            engine=engine, scheduler=scheduler, n_jobs=jobs, random_state=seed,
+        )  # fmt: skip
+        return
     from hcdv import HCDV
     from hcdv._files import check_place
     from hcdv.io import check_destination, write_values
 
+    path = Path(data)
     # Before any work: a destination that cannot be written must not cost a valuation, nor an input.
     check_destination(out)
     if save is not None:
         check_new_folder(save)
-    for path in (checkpoint, cache):
-        if path is not None:
-            check_place(path)
+    for place in (checkpoint, cache):
+        if place is not None:
+            check_place(place)
     outputs = {"--out": out, "--save": save, "--checkpoint": checkpoint, "--cache": cache}
     if checkpoint is not None:
         from hcdv.estimator import ENCODER_SUFFIX
@@ -158,17 +189,17 @@ def value(
         # SQLite's own files beside a cache that is in use.
         ends = ("-wal", "-shm", "-journal")
         outputs |= {f"the log of --cache ({end})": Path(f"{cache}{end}") for end in ends}
-    check_distinct({"DATA": data, "--validation": validation}, outputs)
+    check_distinct({"DATA": path, "--validation": validation}, outputs)
     if save is not None:
         check_outside(save, {**outputs, "--save": None})
-    frame = read(data)
+    frame = read(path)
     # Groups make the tree; what tells them apart is not what rows are compared by.
     kept_out = list(dict.fromkeys([label, *drop, *groups] + ([id_column] if id_column else [])))
-    features, labels = split(frame, label, kept_out, data)
+    features, labels = split(frame, label, kept_out, path)
     for name in groups:
-        check_spelling(frame, data, name)
+        check_spelling(frame, path, name)
     group_columns = frame[list(groups)].astype(str).to_numpy() if groups else None
-    written = as_written(frame, groups, data)
+    written = as_written(frame, groups, path)
     ids = frame[id_column].to_numpy() if id_column else None
     columns = Columns.of(frame, label, id_column, groups, features.columns)
     features_val = labels_val = None
@@ -202,7 +233,7 @@ def value(
     if save is not None:
         known = replace(
             columns,
-            fit=columns.batch(frame, data).digest,
+            fit=columns.batch(frame, path).digest,
             trusted=None if validation is None else columns.trusted_rows(trusted, validation).digest,
         )
         save_new(model, known, save)

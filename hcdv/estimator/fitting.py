@@ -37,7 +37,7 @@ from hcdv.allocation import (
     with_exact_children,
 )
 from hcdv.encoder import Encoder, make_encoder, parse_encoder
-from hcdv.engine import Threads, single_threaded_blas
+from hcdv.engine import ENGINES, Threads, single_threaded_blas
 from hcdv.estimator.checks import (
     check_column_names,
     check_hierarchy,
@@ -47,6 +47,7 @@ from hcdv.estimator.checks import (
     next_number,
 )
 from hcdv.estimator.live import Live, Played, group_columns, kernel_lists
+from hcdv.estimator.out_of_core import fit_out_of_core, is_out_of_core
 from hcdv.estimator.results import chain_result, literal_result
 from hcdv.estimator.rows import blocks_by_level, given_rows, training_rows
 from hcdv.estimator.update import Update
@@ -66,6 +67,7 @@ from hcdv.games.dispersion import inverse_lengths
 from hcdv.games.on_device import device_game
 from hcdv.hierarchy import Hierarchy
 from hcdv.result import ValuationResult
+from hcdv.scale import parse_bytes
 from hcdv.stopping import stopping_rule
 
 if TYPE_CHECKING:
@@ -98,7 +100,9 @@ class Fitting(BaseEstimator):
         keep_chains: bool = False,
         cache: Any = None,
         checkpoint: Any = None,
-        engine: str = "threads",
+        engine: Any = "threads",
+        scheduler: str | None = None,
+        memory_limit: int | str | None = None,
         device: str = "auto",
         n_jobs: int | None = None,
         random_state: RandomState = None,
@@ -120,6 +124,8 @@ class Fitting(BaseEstimator):
         self.cache = cache
         self.checkpoint = checkpoint
         self.engine = engine
+        self.scheduler = scheduler
+        self.memory_limit = memory_limit
         self.device = device
         self.n_jobs = n_jobs
         self.random_state = random_state
@@ -141,16 +147,19 @@ class Fitting(BaseEstimator):
         Parameters
         ----------
         X : array [n, d] or DataFrame
-            Rows to value; a DataFrame may have text, categories and missing values.
-        y : [n]
-            Their labels (classes), possibly wrong.
+            Rows to value; a DataFrame may have text, categories and missing values.  Rows that need not fit
+            into memory: the path of a Parquet file, of a folder of them or of an .npy file, an Arrow data set,
+            a Dask array or frame, an iterator of blocks, or a function that gives one (:mod:`hcdv.io.source`).
+        y : [n], or a name
+            Their labels (classes), possibly wrong; out of core also the column of X that holds them.
         X_val, y_val : same columns as X, n_val rows, optional
             Trusted rows.  Without them the rows validate each other.
         groups : [n] or [n, levels], optional
             Known groups of the rows, coarse to fine (sellers, sources, days): the first level(s) of the
             tree.
-        ids : [n], optional
-            Names of the rows; a DataFrame's index, else 0..n-1.
+        ids : [n], or a name, optional
+            Names of the rows, out of core also the column of X that holds them; a DataFrame's index, else
+            0..n-1.
         hierarchy : Hierarchy, optional
             A ready tree over the rows, instead of building one.
 
@@ -167,6 +176,9 @@ class Fitting(BaseEstimator):
             finished before, or None.
         """
         self._check_parameters()
+        if is_out_of_core(X, y, self.memory_limit, self.engine):
+            fit_out_of_core(self, X, y, X_val, y_val, ids, groups, hierarchy)
+            return self
         seed = check_seed(self.random_state)
         threads = Threads(self.n_jobs)
         progress = Progress(self.verbose > 0)
@@ -330,6 +342,7 @@ class Fitting(BaseEstimator):
         self.neighbour_recall_ = getattr(games.get("kernel"), "recall", None)
         widths = {name: getattr(game, "kernel_width", None) for name, game in games.items()}
         self.kernel_widths_ = {name: width for name, width in widths.items() if width is not None}
+        self.missed_votes_: dict[str, float] = {}
         self.result_ = result
         self.values_ = result.values
         return self
@@ -359,7 +372,10 @@ class Fitting(BaseEstimator):
         check_number(self.contrast, "contrast", -MAX_WEIGHT, MAX_WEIGHT)
         check_choice(self.dispersion, "dispersion", MODES)
         parse_encoder(self.encoder)
-        check_choice(self.engine, "engine", ["threads"])
+        if isinstance(self.engine, str):
+            check_choice(self.engine, "engine", ENGINES)
+        if self.memory_limit is not None:
+            parse_bytes(self.memory_limit)
         check_choice(self.device, "device", DEVICES)
         check_int(self.n_permutations, "n_permutations", 2)
         check_int(self.verbose, "verbose", 0)

@@ -79,9 +79,16 @@ class HCDV(Updating):
         File that keeps the score of every model trained, for later fits on the same data.
     checkpoint : path, optional
         File that keeps the chains walked so far: the same call goes on from there after a crash, and ends
-        with the same bits.
-    engine : {"threads"}
-        Where chains run.
+        with the same bits.  Out of core a folder, in which the values stay; workers on other machines must
+        reach it.
+    engine : {"threads", "joblib", "dask", "ray"} or a dask.distributed client
+        Where tasks run.  All but threads value the rows out of core, part by part: see ``memory_limit``.
+    scheduler : str, optional
+        Address of the Dask scheduler or Ray cluster, if one runs already.
+    memory_limit : str or int, optional
+        Bytes that all tasks at once may take, as ``"4GB"``.  If given, or where X lies on disk, the rows are
+        valued part by part (docs/scale.md): what they fit and how they spread is measured on all of them, but
+        they vote on rows of their own part only.  ``missed_votes_`` says how much that leaves out.
     device : {"auto", "cpu", "cuda"}
         Where models in torch are trained; ``"auto"`` is CUDA where there is a device.  ``"cuda"`` takes the
         chains of all other games there too, which ``"auto"`` leaves to the compiled kernels on the CPU.
@@ -109,6 +116,9 @@ class HCDV(Updating):
     neighbour_recall_ : float or None
         Share of the true nearest neighbours that the kernel utility works with: 1 up to 20,000 rows, where
         the search is exact, else measured on 1,000 rows; None without that utility.
+    missed_votes_ : dict of str to float
+        Share of the votes, by part of the sum, that was not cast as rows were valued out of core, measured on
+        a sample; empty after a fit in memory.
     kernel_widths_ : dict of str to float
         Width of the kernel by part, in units of the usual one.  The weights are ``result_.weights``.
 

@@ -45,6 +45,11 @@ class DispersionState:
         along = (self.sums.sum(0) ** 2).sum() - (self.sums**2).sum()
         return self.pairs - float(along) / 2
 
+    @property
+    def mean_distance(self) -> float:
+        """D(S) / P(S), 0 without pairs."""
+        return self.distance / self.pairs if self.pairs > 0 else 0.0
+
 
 class DispersionGame:
     """Cross-label dispersion of the points; a :class:`hcdv.game.LocalGame`.
@@ -79,8 +84,7 @@ class DispersionGame:
         self.mode = MODES[self.dispersion]
         self.kappa = float(len(labels)) if kappa is None else kappa
         self.scale = inverse_lengths(X)
-        everyone = self.state(np.arange(self.n_points))
-        self.centre = everyone.distance / everyone.pairs if everyone.pairs > 0 else 0.0
+        self.centre = self.state(np.arange(self.n_points)).mean_distance
 
     def state(self, members: Indices) -> DispersionState:
         sums = np.zeros((self.n_classes, self.X.shape[1]))
@@ -120,6 +124,12 @@ class DispersionGame:
             distance, pairs, inside, self.mode, self.kappa, self.centre, values
         )
         return values
+
+    def as_part_of(self, everyone: DispersionState) -> DispersionGame:
+        """The game as a share of one on more rows, of which this is the state: its centre, and kappa = n."""
+        game = copy(self)
+        game.kappa, game.centre = float(everyone.counts.sum()), everyone.mean_distance
+        return game
 
     def restricted(self, members: Indices) -> DispersionGame:
         """The game among ``members`` (int64 [k]) alone, renumbered 0..k-1; centre and kappa stay."""

@@ -82,11 +82,8 @@ class EvidenceGame:
         self.noise = noise
         self.leverage = leverage
         self.n_rows = self.n_points  # divides v; a part of the game keeps it
-        # Prior precisions in units of 1/s2: as if X had been divided by its overall standard deviation,
-        # beside an intercept that keeps its own size 1.
-        size = float(np.einsum("ij,ij->", X, X, dtype=np.float64)) / max(1, X.size)
-        self.precisions = np.full(X.shape[1] + 1, float(max(1, X.shape[1])))
-        self.precisions[:-1] *= size if size > 0 else 1.0
+        size = sum_of_squares(X) / max(1, X.size)
+        self.precisions = prior_precisions(size, X.shape[1])
 
     def state(self, members: Indices) -> EvidenceState:
         rows = np.column_stack([self.X[members], np.ones(len(members))]).astype(np.float64)
@@ -122,6 +119,14 @@ class EvidenceGame:
             triangle: NDArray[np.float64] = np.linalg.qr(rows.T)[1]
             game.X = np.ascontiguousarray(triangle.T)
             game.precisions = np.append(np.ones(len(members)), self.precisions[-1])
+        return game
+
+    def as_part_of(self, n_rows: int, squares: float) -> EvidenceGame:
+        """The game as a share of one on ``n_rows`` rows whose numbers have this sum of squares."""
+        game = copy(self)
+        game.n_rows = n_rows
+        d = self.X.shape[1]
+        game.precisions = prior_precisions(squares / max(1, n_rows * d), d)
         return game
 
     def predict_validation(self, asked: Indices) -> NDArray[np.float64]:
@@ -198,3 +203,19 @@ class EvidenceGame:
         )  # fmt: skip
         values /= self.n_rows
         return values
+
+
+def sum_of_squares(X: NDArray[Any]) -> float:
+    """Of all numbers of rows [n, d], in float64."""
+    return float(np.einsum("ij,ij->", X, X, dtype=np.float64))
+
+
+def prior_precisions(size: float, d: int) -> NDArray[np.float64]:
+    """Prior precisions of the weights of d columns and an intercept, in units of 1 / s2, float64 [d + 1].
+
+    As if the columns, of mean square ``size``, had been divided by their overall standard deviation, beside an
+    intercept that keeps its own size 1.
+    """
+    precisions = np.full(d + 1, float(max(1, d)))
+    precisions[:-1] *= size if size > 0 else 1.0
+    return precisions

@@ -31,18 +31,23 @@ BANDWIDTH_NEIGHBOUR = 10
 
 
 def kernel_game(
-    rows: TrainingRows, *, validation_weight: float, width: float | None = 1.0, threads: Threads
+    rows: TrainingRows,
+    *,
+    validation_weight: float,
+    width: float | None = 1.0,
+    q: int | None = None,
+    threads: Threads,
 ) -> VoteGame:
-    """Coherence under a Gaussian kernel over the nearest rows, w = exp(-2 d^2 / h^2).
+    """Coherence under a Gaussian kernel over the ``q`` nearest rows, w = exp(-2 d^2 / h^2).
 
     h is ``width`` times a voter's distance to its tenth neighbour.  None chooses the width under which the
     rows' own labels are likeliest when none votes on itself; in a space learned from them, the usual one.
     """
-    q = neighbours_listed(rows.n_points)
+    q = neighbours_listed(rows.n_points) if q is None else q
     trusted = heard = None
     # The validation rows first: while they are searched for, the large affinity is not there yet.
     if rows.X_val is not None and validation_weight:
-        heard = heard_by_validation(rows, threads)
+        heard = heard_by_validation(rows, threads, q)
     affinity = kernel_affinity(
         rows.X, n_neighbors=q, bandwidth_neighbor=BANDWIDTH_NEIGHBOUR, blocks=rows.levels, threads=threads
     )
@@ -60,9 +65,9 @@ def neighbours_listed(n: int) -> int:
     return NEIGHBOURS if n <= LARGE else NEIGHBOURS_IF_LARGE
 
 
-def heard_by_validation(rows: TrainingRows, threads: Threads) -> Affinity:
+def heard_by_validation(rows: TrainingRows, threads: Threads, q: int | None = None) -> Affinity:
     """Who votes on the validation rows, under a kernel of the usual width."""
-    q = neighbours_listed(rows.n_points)
+    q = neighbours_listed(rows.n_points) if q is None else q
     return kernel_affinity(
         rows.X, rows.X_val, n_neighbors=q, bandwidth_neighbor=BANDWIDTH_NEIGHBOUR,
         blocks=rows.levels or None, threads=threads,
@@ -103,6 +108,13 @@ def forest_game(
     if rows.order is not None:
         affinity = affinity.placed(rows.order, rows_vote=True)
         heard = None if heard is None else heard.placed(rows.order, rows_vote=False)
+    return shared_leaf_game(rows, affinity, heard, validation_weight=validation_weight)
+
+
+def shared_leaf_game(
+    rows: TrainingRows, affinity: Affinity, heard: Affinity | None, *, validation_weight: float
+) -> VoteGame:
+    """Coherence under a forest's affinity, on the rows and on the validation rows."""
     trusted = None
     if heard is not None and rows.labels_val is not None:
         trusted = returned_votes(heard, rows.labels, rows.labels_val)

@@ -223,6 +223,12 @@ class VoteGame:
             game._start = game._validation_confidence()
         return game
 
+    def as_part_of(self, n_rows: int, n_val: int) -> VoteGame:
+        """The game as a share of one on so many rows and validation rows, which divide v then."""
+        game = copy(self)
+        game.n_rows, game.n_val = n_rows, n_val
+        return game
+
     def _validation_confidence(self) -> float:
         """Confidence of the validation rows before any row speaks, summed."""
         if self.validation is None:

@@ -28,7 +28,7 @@ KINDS = {
 _KIND = "kind"
 OWN = "own"
 # Parameters that name files: a state that came from elsewhere must not choose what is written where.
-PLACES = ("cache", "checkpoint")
+PLACES = ("cache", "checkpoint", "scheduler")
 # Parameters that decide no value.
 NO_MATTER = (*PLACES, "engine", "n_jobs", "verbose")
 

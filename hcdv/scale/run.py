@@ -1,0 +1,217 @@
+"""All stages, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import astuple, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hcdv._digest import fingerprint
+from hcdv._progress import Progress
+from hcdv.encoder import Encoder
+from hcdv.encoder.state import to_state
+from hcdv.engine import Engine, Threads
+from hcdv.io.source import Source
+from hcdv.result import ValuationResult
+from hcdv.scale.encode import encode_block
+from hcdv.scale.gather import gather, load_result
+from hcdv.scale.layout import Layout, bounds_of, lay_out
+from hcdv.scale.learn import Learned, check_recipe, learn
+from hcdv.scale.parts import build_part
+from hcdv.scale.recipe import Recipe
+from hcdv.scale.sizes import Sizes, block_bytes, check_disk, disk_bytes, part_bytes, shown, tasks_at_once
+from hcdv.scale.split import split_part
+from hcdv.scale.walk import walk_part
+from hcdv.scale.work import Work, save_array
+
+
+@dataclass(frozen=True, eq=False)
+class OutOfCoreResult:
+    """What came of it.
+
+    Attributes
+    ----------
+    result : ValuationResult
+        Its arrays lie in the work folder; its tree is the one above the parts, over all rows.
+    encoder : Encoder
+    classes : [C]
+    kernel_widths : dict of str to float
+    missed_votes : dict of str to float
+        By game: of the votes among rows of the sample, the share that was not cast, as voter and row stand in
+        different parts.
+    disk : int
+        Bytes that the work took at most.
+    """
+
+    result: ValuationResult
+    encoder: Encoder
+    classes: NDArray[Any]
+    kernel_widths: dict[str, float]
+    missed_votes: dict[str, float]
+    disk: int
+
+
+def value_out_of_core(
+    source: Source,
+    validation: tuple[Any, Any] | None,
+    *,
+    recipe: Recipe,
+    engine: Engine,
+    work: Path,
+    memory_limit: int | None,
+    sizes: Sizes | None = None,
+    threads: Threads,
+    progress: Progress,
+    tell: Callable[[str], None] | None = None,
+) -> OutOfCoreResult:
+    """Value rows part by part.
+
+    Parameters
+    ----------
+    source : Source
+        Rows with labels.
+    validation : (X, y), optional
+        Trusted rows, in memory.
+    recipe : Recipe
+    engine : Engine
+        Runs the tasks.  No bit depends on it, nor on the number of its workers.
+    work : Path
+        Folder that all workers reach.  What is finished there already is not done again; once all is, the
+        folder holds the result alone.
+    memory_limit : int, optional
+        Bytes of memory of all tasks that run at once.
+    sizes : Sizes, optional
+        Of parts, blocks and sample, on which values depend; by default what ``memory_limit`` allows.
+    threads : Threads
+        For what is learned from the sample, here.
+    progress : Progress
+    tell : callable, optional
+        Told how much disk it takes, before it is taken.
+
+    Returns
+    -------
+    OutOfCoreResult
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is not what it should be, or cannot be had out of core.
+    OSError
+        If the folder cannot be written, or the disk is too small.
+    """
+    check_recipe(recipe)
+    sizes = Sizes.within(memory_limit) if sizes is None else sizes
+    folder = Work.open(work, _fingerprint(source, validation, recipe, sizes))
+    with progress.stage("learning from a sample"):
+        learned = learn(
+            source, validation, recipe=recipe, work=folder, part_rows=sizes.part_rows,
+            sample_rows=sizes.sample_rows, threads=threads,
+        )  # fmt: skip
+    disk = disk_bytes(learned)
+    layout = Layout.load(folder)
+    result = None if layout is None else load_result(folder, learned, layout)
+    if result is None or layout is None:
+        if tell is not None:
+            tell(f"The work takes up to {shown(disk)} of disk in {work}.")
+        if layout is None:
+            check_disk(work, disk)
+            layout = _encode(source, learned, folder, recipe, sizes, engine, memory_limit, progress)
+        _play(source, learned, layout, folder, recipe, engine, memory_limit, progress)
+        result = load_result(folder, learned, layout)
+        assert result is not None
+    for stage in ("shards", "parts", "walks"):
+        folder.clear(stage)
+    return OutOfCoreResult(
+        result=result,
+        encoder=learned.encoder,
+        classes=learned.classes,
+        kernel_widths={term.name: term.width for term in learned.terms if term.kind == "kernel"},
+        missed_votes=dict(learned.missed_votes),
+        disk=disk,
+    )
+
+
+def _encode(
+    source: Source,
+    learned: Learned,
+    folder: Work,
+    recipe: Recipe,
+    sizes: Sizes,
+    engine: Engine,
+    memory_limit: int | None,
+    progress: Progress,
+) -> Layout:
+    """Stage 2: where every row stands."""
+    blocks = range(-(-learned.n_rows // sizes.block_rows))
+    at_once = tasks_at_once(memory_limit, block_bytes(learned, min(sizes.block_rows, learned.n_rows)))
+    encode = partial(encode_block, folder, source, sizes.block_rows)
+    with progress.stage("encoding", learned.n_rows) as step:
+        counts = []
+        for of_block in engine.map(encode, blocks, name=_named("encode"), at_once=at_once):
+            counts.append(of_block)
+            step.done(int(np.sum(counts)))
+    shards = np.array(counts)
+    large = np.flatnonzero(shards.sum(axis=0) > 2 * sizes.part_rows).tolist()
+    jobs = [(part, bounds_of(shards, part)) for part in large]
+    split = partial(split_part, folder, recipe, sizes.part_rows)
+    done = engine.map(split, jobs, name=lambda job: f"split-{job[0]}", at_once=at_once)
+    return lay_out(folder, learned, shards, dict(zip(large, done, strict=True)))
+
+
+def _play(
+    source: Source,
+    learned: Learned,
+    layout: Layout,
+    folder: Work,
+    recipe: Recipe,
+    engine: Engine,
+    memory_limit: int | None,
+    progress: Progress,
+) -> None:
+    """Stages 3 to 5: what every row gets."""
+    n, numbers = learned.n_rows, range(layout.n_parts)
+    at_once = tasks_at_once(memory_limit, part_bytes(learned, int(layout.sizes.max())))
+    with progress.stage("building the trees", n) as step:
+        build = engine.map(partial(build_part, folder, recipe), numbers, name=_named("part"), at_once=at_once)
+        sums = list(_counted(build, layout, step.done))
+        save_array(folder.place("learned", "sums.npy"), np.array(sums))
+    folder.clear("shards")
+    with progress.stage("walking the chains", n) as step:
+        walk = engine.map(partial(walk_part, folder, recipe), numbers, name=_named("walk"), at_once=at_once)
+        walked = list(_counted(walk, layout, step.done))
+    with progress.stage("putting the values in order", n) as step:
+        gather(folder, source, learned, layout, recipe, walked, step.done)
+
+
+def _counted(results: Iterator[Any], layout: Layout, done: Callable[[int], None]) -> Iterator[Any]:
+    """The results of parts, while the rows that are through are told."""
+    through = 0
+    for size, result in zip(layout.sizes.tolist(), results, strict=True):
+        through += size
+        done(through)
+        yield result
+
+
+def _named(stage: str) -> Callable[[int], str]:
+    return lambda number: f"{stage}-{number}"
+
+
+def _fingerprint(
+    source: Source, validation: tuple[Any, Any] | None, recipe: Recipe, sizes: Sizes
+) -> str:
+    """Of everything that values depend on."""
+    facts = [*recipe.facts(), *astuple(sizes), source.n_rows, source.fingerprint()]
+    arrays: list[NDArray[Any]] = []
+    if not isinstance(recipe.encoder, str):
+        told, held = to_state(getattr(recipe.encoder, "encoder", recipe.encoder))
+        facts.append(repr(told))
+        arrays += [held[name] for name in sorted(held)]
+    for given in validation or ():
+        plain = np.asarray(given)
+        arrays.append(plain.astype(str) if plain.dtype.kind == "O" else plain)
+    return fingerprint(facts, arrays)
