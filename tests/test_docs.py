@@ -27,7 +27,7 @@ def test_readme_example_prints_what_the_readme_says():
     assert (ROOT / "examples" / "find_label_errors.py").read_text().endswith(code)
 
 
-@pytest.mark.parametrize("page", ["baselines", "tasks", "streaming"])
+@pytest.mark.parametrize("page", ["baselines", "tasks", "streaming", "scale"])
 def test_pages_print_what_they_say(page, tmp_path):
     # All blocks of a page, one after the other; what is printed up to a block of text is what that shows.
     steps, said = ["import subprocess, sys"], []
@@ -36,8 +36,8 @@ def test_pages_print_what_they_say(page, tmp_path):
             said.append(block)
             steps.append(f"print({END!r}, flush=True)")
         elif kind == "sh":
-            # The streaming page's files are nobody's; tests/test_cli_state.py runs these commands.
-            for line in block.splitlines() if page != "streaming" else []:
+            # Files and clusters of no one; tests/test_cli_state.py and tests/scale run such commands.
+            for line in block.splitlines() if page not in ("streaming", "scale") else []:
                 assert line.startswith("hcdv ")
                 command = f"[sys.executable, '-m', *{shlex.split(line)!r}]"
                 steps += ["sys.stdout.flush()", f"subprocess.run({command}, check=True)"]
