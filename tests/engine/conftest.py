@@ -11,7 +11,7 @@ from hcdv.engine import make_engine
 def dask_client():
     distributed = pytest.importorskip("distributed", reason="needs hcdv[dask]")
     with (
-        distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
+        distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0") as cluster,
         distributed.Client(cluster, set_as_default=False) as client,
     ):
         yield client

@@ -85,8 +85,8 @@ if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.default_int_handler)
     results = make_engine({kind!r}, n_jobs=2).map(task, range(1000), name=str)
     assert next(results) == 0
-    print("running", flush=True)
     try:
+        print("running", flush=True)
         list(results)
     except KeyboardInterrupt:
         print("answered", flush=True)
