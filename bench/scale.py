@@ -1,15 +1,15 @@
 """Valuation out of core: seconds by stage, memory and disk by the number of rows, and what clusters would take.
 
     python -m bench.scale --scale full --json bench/results/scale.json
-    python -m bench.scale --rows 4500000 --workers 2
+    python -m bench.scale --rows 100000 --in-memory 100000 --memory-limit 600MB
 
 Generated advertising rows (:func:`hcdv.datasets.write_ctr`: 13 numbers, 26 columns of ids, 3% clicks, 15% of
-the labels flipped) lie in Parquet files; ``HCDV(memory_limit="4GB")`` values them.  Every fit runs in a process
+the labels flipped) lie in Parquet files; ``HCDV(memory_limit=)`` values them.  Every fit runs in a process
 of its own, so that its peak memory is its own.  Writing the rows is not part of the time.
 
 ``auc`` is that of low values for flipped labels, within each given label and then averaged: most rows that
-bear the label of a rare class are flipped, whatever a method says.  ``--in-memory N`` values N rows in memory,
-too.
+bear the label of a rare class are flipped, whatever a method says; beside it that of every game of the sum.
+``--in-memory N`` values N rows in memory, too; a smaller ``--memory-limit`` makes smaller parts.
 
 ``--tasks`` keeps the seconds of every task on one worker, and predicts from them what 4 to 64 workers take:
 the tasks of each stage are dealt out in order to whoever is free first; what this process does between the
@@ -43,7 +43,6 @@ from hcdv.datasets import ctr_blocks, write_ctr
 
 SIZES = {"fast": (20_000, 40_000), "full": (100_000, 300_000, 1_000_000, 4_500_000)}
 NOISE, SEED = 0.15, 0
-MEMORY_LIMIT = "4GB"
 CLUSTER = (4, 8, 16, 32, 64)
 CHAINS = "walking the chains"
 SLOPES = {"all": 1.10, CHAINS: 1.03}
@@ -57,16 +56,21 @@ def main(options: argparse.Namespace) -> list[dict[str, Any]]:
             data = Path(folder, f"rows-{n}")
             write_ctr(data, n, label_noise=NOISE, random_state=SEED)
             for workers in options.workers:
-                rows.append(in_fresh_process("bench.scale", "--one", str(data), "--workers", str(workers)))
+                rows.append(alone(data, "--workers", str(workers), "--memory-limit", options.memory_limit))
                 print(shown(rows[-1]), flush=True)
             if n == options.in_memory:
-                rows.append(in_fresh_process("bench.scale", "--one", str(data), "--in-memory", str(n)))
+                rows.append(alone(data, "--in-memory", str(n)))
                 print(shown(rows[-1]), flush=True)
             if options.tasks and n == sizes[-1]:
-                rows += cluster(in_fresh_process("bench.scale", "--one", str(data), "--tasks"))
+                rows += cluster(alone(data, "--tasks", "--memory-limit", options.memory_limit))
             shutil.rmtree(data)
     print("\n".join(verdict(rows)))
     return rows
+
+
+def alone(data: Path, *how: str) -> dict[str, Any]:
+    """One fit in a process of its own."""
+    return in_fresh_process("bench.scale", "--one", str(data), *how)
 
 
 def one(options: argparse.Namespace) -> dict[str, Any]:
@@ -85,12 +89,14 @@ def one(options: argparse.Namespace) -> dict[str, Any]:
         disk = 0
     else:
         workers = 1 if options.tasks else options.workers[0]
-        model = HCDV(memory_limit=MEMORY_LIMIT, n_jobs=workers, random_state=SEED)
+        model = HCDV(memory_limit=options.memory_limit, n_jobs=workers, random_state=SEED)
         with largest_temporary_folder() as largest, recorded(tasks):
             model.fit(data, "label")
         disk = largest()
     seconds, cpu = time.perf_counter() - begin, time.process_time() - cpu
-    n = len(model.values_)
+    n, result = len(model.values_), model.result_
+    labels = np.asarray(result.labels)
+    right = np.concatenate([y for _, y in ctr_blocks(n, random_state=SEED)])
     return {
         "n": n,
         "where": where,
@@ -100,15 +106,15 @@ def one(options: argparse.Namespace) -> dict[str, Any]:
         "stages": model.seconds_,
         "peak_mb": peak_mb(),
         "disk_mb": disk / 1e6,
-        "auc": auc_within_labels(model.values_, np.asarray(model.result_.labels)),
+        "auc": auc_within_labels(model.values_, labels, right),
+        "auc_of_games": {name: auc_within_labels(part, labels, right) for name, part in result.parts.items()},
         "missed_votes": model.missed_votes_,
         "tasks": tasks,
     }
 
 
-def auc_within_labels(values: np.ndarray, labels: np.ndarray) -> float:
+def auc_within_labels(values: np.ndarray, labels: np.ndarray, right: np.ndarray) -> float:
     """Mean over the given labels of the AUC of low values for flipped ones."""
-    right = np.concatenate([y for _, y in ctr_blocks(len(labels), random_state=SEED)])
     found = [
         roc_auc_score((right != labels)[labels == label], -values[labels == label])
         for label in np.unique(labels)
@@ -201,10 +207,13 @@ def makespan(seconds: list[float], workers: int) -> float:
 def shown(row: dict[str, Any]) -> str:
     stages = ", ".join(f"{name} {seconds:.1f}" for name, seconds in row["stages"].items())
     workers = "" if row["workers"] is None else f", {row['workers']} workers"
+    games = ", ".join(f"{name} {auc:.4f}" for name, auc in row["auc_of_games"].items())
+    missed = ", ".join(f"{name} {share:.0%}" for name, share in row["missed_votes"].items())
     return (
         f"{row['n']:>12,} rows {row['where']}{workers}: {row['seconds']:.1f} s "
         f"({row['n'] / row['seconds']:,.0f} rows/s, {row['cpu_us_a_row']:.0f} core-us a row), "
-        f"{row['peak_mb']:,.0f} MB, disk {row['disk_mb']:,.0f} MB, AUC {row['auc']:.4f}\n{'':13}{stages}"
+        f"{row['peak_mb']:,.0f} MB, disk {row['disk_mb']:,.0f} MB, AUC {row['auc']:.4f} "
+        f"({games})\n{'':13}{stages}" + (f"; votes missed: {missed}" if missed else "")
     )  # fmt: skip
 
 
@@ -240,6 +249,7 @@ if __name__ == "__main__":
     parser = arguments(__doc__ or "")
     parser.add_argument("--rows", type=float, nargs="+", help="instead of the scale's")
     parser.add_argument("--workers", type=int, nargs="+", default=[2])
+    parser.add_argument("--memory-limit", default="4GB")
     parser.add_argument("--in-memory", type=int, help="value so many rows in memory, too")
     parser.add_argument("--tasks", action="store_true", help="predict larger clusters at the last size")
     parser.add_argument("--folder", help="where rows are written meanwhile")

@@ -31,6 +31,7 @@ ROOT = Path(__file__).parents[1]
         ("alarms", []),
         ("protocol", ["--players", "rows", "groups"]),
         ("streaming", []),
+        ("scale", ["--rows", "3000", "--tasks"]),
     ],
 )
 def test_fast_profile_runs(module, options, tmp_path):
