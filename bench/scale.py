@@ -1,7 +1,7 @@
 """Valuation out of core: seconds by stage, memory and disk by the number of rows, and what clusters would take.
 
     python -m bench.scale --scale full --json bench/results/scale.json
-    python -m bench.scale --rows 100000 --in-memory 100000 --memory-limit 600MB
+    python -m bench.scale --rows 100000 --in-memory 100000 --memory-limit 700MB
 
 Generated advertising rows (:func:`hcdv.datasets.write_ctr`: 13 numbers, 26 columns of ids, 3% clicks, 15% of
 the labels flipped) lie in Parquet files; ``HCDV(memory_limit=)`` values them.  Every fit runs in a process
