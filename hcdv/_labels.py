@@ -17,10 +17,15 @@ def encode_labels(y: ArrayLike, n: int) -> tuple[NDArray[Any], NDArray[np.int64]
     """Classes (sorted) and the code of each of ``n`` labels; at least two classes are wanted."""
     labels = check_labels(y, n, "y")
     classes, codes = np.unique(labels, return_inverse=True)
+    check_two_classes(classes)
+    return classes, codes.astype(np.int64)
+
+
+def check_two_classes(classes: NDArray[Any]) -> None:
+    """That labels differ at all."""
     if len(classes) < 2:
         only = f" ({shown(classes[0])})" if len(classes) else ""
         raise ValueError(f"y has {len(classes)} class{only}; valuing labels needs at least 2 classes.")
-    return classes, codes.astype(np.int64)
 
 
 def encode_known(

@@ -185,7 +185,7 @@ class Hierarchy:
 
     def leaf_of_point(self) -> NDArray[np.int64]:
         """The leaf (node id) of every point, int64 [n_points]."""
-        leaves = self._leaves_in_order()
+        leaves = self.leaves_in_order()
         leaf = np.empty(self.n_points, dtype=np.int64)
         leaf[self.order] = np.repeat(leaves, self.sizes[leaves])
         return leaf
@@ -211,7 +211,7 @@ class Hierarchy:
         if point_values.ndim not in (1, 2) or point_values.shape[-1] != self.n_points:
             raise ValueError(f"values must have shape ({self.n_points},), got {point_values.shape}.")
         sums = np.empty((*point_values.shape[:-1], self.n_nodes))
-        leaves = self._leaves_in_order()
+        leaves = self.leaves_in_order()
         sums[..., leaves] = np.add.reduceat(point_values[..., self.order], self.start[leaves], axis=-1)
         inner = np.flatnonzero(~self.is_leaf)
         for level in range(self.depth - 1, -1, -1):
@@ -257,7 +257,7 @@ class Hierarchy:
             raise ValueError(f"the hierarchy is inconsistent: {problem}.")
         return self
 
-    def _leaves_in_order(self) -> NDArray[np.int64]:
+    def leaves_in_order(self) -> NDArray[np.int64]:
         """Leaves in the order of their points."""
         return self.leaves[np.argsort(self.start[self.leaves], kind="stable")]
 

@@ -1,6 +1,6 @@
 """From chains of games to values of nodes and points."""
 
-from hcdv.allocation.chains import ChainMoments, WalkError, observe_pair, walk_chains
+from hcdv.allocation.chains import ChainMoments, WalkError, draw_chain, observe_pair, walk_chains
 from hcdv.allocation.checkpoint import Checkpoint
 from hcdv.allocation.exact_children import are_children_few, with_exact_children
 from hcdv.allocation.kept import KeptChains, Renewal, renewed
@@ -20,6 +20,7 @@ __all__ = [
     "WalkError",
     "allocate",
     "are_children_few",
+    "draw_chain",
     "observe_pair",
     "renewed",
     "walk_chains",

@@ -249,6 +249,17 @@ def _failed_rule(said: str, moments: ChainMoments) -> WalkError:
     return WalkError(f"the stopping rule {said} (after {walked} chains, which are kept).", moments)
 
 
+def draw_chain(hierarchy: Hierarchy, seed: int, pair: int) -> tuple[Indices, Indices]:
+    """The first chain of a pair, int64 [n], and where in it the block of every node begins, int64 [m]."""
+    h = hierarchy
+    chain, block_start = np.empty(h.n_points, np.int64), np.empty(h.n_nodes, np.int64)
+    sample_chain(
+        h.order, h.start, h.stop, h.first_child, h.n_children, h.point_key, h.node_key, seed, pair,
+        chain, block_start, np.empty((h.largest_block, 2), np.uint64),
+    )  # fmt: skip
+    return chain, block_start
+
+
 def observe_pair(
     games: Mapping[str, Game],
     hierarchy: Hierarchy,
@@ -265,11 +276,7 @@ def observe_pair(
     """
     h = hierarchy
     n, sizes = h.n_points, h.sizes
-    chain, block_start = np.empty(n, np.int64), np.empty(h.n_nodes, np.int64)
-    sample_chain(
-        h.order, h.start, h.stop, h.first_child, h.n_children, h.point_key, h.node_key, seed, pair,
-        chain, block_start, np.empty((h.largest_block, 2), np.uint64),
-    )  # fmt: skip
+    chain, block_start = draw_chain(h, seed, pair)
     points, nodes = np.zeros((len(games), n)), np.zeros((len(games), h.n_nodes))
     v_full = np.empty(len(games))
     for turn in range(2):

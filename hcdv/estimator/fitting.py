@@ -63,7 +63,7 @@ from hcdv.games import (
     plan_utility,
     with_likeliest_weights,
 )
-from hcdv.games.dispersion import inverse_lengths
+from hcdv.games.dispersion import directions
 from hcdv.games.on_device import device_game
 from hcdv.hierarchy import Hierarchy
 from hcdv.result import ValuationResult
@@ -402,9 +402,8 @@ class Fitting(BaseEstimator):
         groups: ArrayLike | None,
         seed: int,
     ) -> Hierarchy:
-        directions = space * inverse_lengths(space)[:, None].astype(space.dtype)
         return Hierarchy.build(
-            directions,
+            directions(space),
             branching=self.branching,
             leaf_size=self.leaf_size,
             capacity_slack=self.capacity_slack,

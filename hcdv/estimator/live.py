@@ -19,7 +19,7 @@ from hcdv.encoder import Spaces
 from hcdv.engine import Threads
 from hcdv.game import Game, Indices
 from hcdv.games import GivenRows, KernelLists, TrainingRows, UtilityPlan, learns_width
-from hcdv.games.dispersion import inverse_lengths
+from hcdv.games.dispersion import directions
 from hcdv.hierarchy import Hierarchy
 from hcdv.partition import Bounds, Changes, Edited, TreeArrays, grown
 from hcdv.result import ValuationResult
@@ -210,7 +210,7 @@ class Live:
         edited, changes, next_node_key = grown(
             self._edited(),
             kept,
-            rows.X * inverse_lengths(rows.X)[:, None].astype(rows.X.dtype),
+            directions(rows.X),
             None if groups is None else group_codes(groups),
             bounds,
             tau=tau,

@@ -145,6 +145,12 @@ def inverse_lengths(X: NDArray[Any]) -> NDArray[np.float64]:
     return np.divide(1.0, np.sqrt(squares), out=np.zeros(len(X)), where=squares > 0)
 
 
+def directions(X: NDArray[Any]) -> NDArray[Any]:
+    """Rows of length 1 in the dtype of X, as the tree compares them; zero rows stay."""
+    unit: NDArray[Any] = X * inverse_lengths(X)[:, None].astype(X.dtype)
+    return unit
+
+
 def pair_matrices(
     sums: NDArray[np.float64], counts: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -6,11 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hcdv.engine import Threads
-from hcdv.io.source import Source
+from hcdv.io.source import Source, mapped
 from hcdv.scale.learn import Learned, load
 from hcdv.scale.records import record_type
 from hcdv.scale.upper import nearest
-from hcdv.scale.work import Work, mapped, save_array
+from hcdv.scale.work import Work, save_array
 
 
 def encode_block(work: Work, source: Source, block_rows: int, number: int) -> NDArray[np.int64]:

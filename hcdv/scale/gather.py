@@ -14,13 +14,13 @@ from hcdv._archive import read_archive, write_archive
 from hcdv._labels import of_one_kind
 from hcdv._moments import Moments
 from hcdv.hierarchy import Hierarchy
-from hcdv.io.source import Source
+from hcdv.io.source import Source, mapped
 from hcdv.result import ValuationResult
 from hcdv.scale.layout import Layout
 from hcdv.scale.learn import Learned
 from hcdv.scale.recipe import Recipe
 from hcdv.scale.walk import Walked
-from hcdv.scale.work import Work, mapped
+from hcdv.scale.work import Work
 
 KIND, VERSION = "values", 1
 # Rows put in order at a time.

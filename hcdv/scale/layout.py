@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 from hcdv._archive import read_archive, write_archive
 from hcdv.hierarchy import Hierarchy
+from hcdv.io.source import mapped
 from hcdv.partition import TreeArrays
 from hcdv.scale.learn import Learned
 from hcdv.scale.split import Split, split_file
 from hcdv.scale.upper import keyed, nearest, upper_tree
-from hcdv.scale.work import Work, mapped, save_array
+from hcdv.scale.work import Work, save_array
 
 KIND, VERSION = "layout", 1
 

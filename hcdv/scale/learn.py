@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from hcdv._archive import read_archive, write_archive
 from hcdv._dispersion import MODES
-from hcdv._labels import encode_known
+from hcdv._labels import check_two_classes, encode_known
 from hcdv._memory import release_freed_memory
 from hcdv._random import derive_seed, generator
 from hcdv._validation import check_choice
@@ -24,15 +24,16 @@ from hcdv.engine import Threads, single_threaded_blas
 from hcdv.game import Game
 from hcdv.games import TrainingRows, UtilityPlan, VoteGame, plan_utility, with_likeliest_weights
 from hcdv.games.catalog import WeightedUtility
+from hcdv.games.dispersion import directions
 from hcdv.games.local import shared_leaf_game
 from hcdv.games.named import Evidence, Fit, Kernel
 from hcdv.games.named import Forest as ForestUtility
 from hcdv.hierarchy import Hierarchy
-from hcdv.io.source import Source
+from hcdv.io.source import Source, mapped
 from hcdv.partition import TreeArrays
 from hcdv.scale.recipe import Recipe, Term
-from hcdv.scale.upper import directions, leaf_centres, nearest
-from hcdv.scale.work import Work, mapped, save_array
+from hcdv.scale.upper import leaf_centres, nearest
+from hcdv.scale.work import Work, save_array
 
 KIND, VERSION = "learned", 1
 # Labels read at a time, where only they are.
@@ -100,12 +101,11 @@ class Learned:
 
 @dataclass(frozen=True, eq=False)
 class Validation:
-    """Validation rows as the games see them, and which of the first parts each belongs to."""
+    """Validation rows as the games see them."""
 
     vote: NDArray[np.float32]
     labels: NDArray[np.int64]
     leaves: NDArray[np.int32]
-    part: NDArray[np.int64]
 
 
 def check_recipe(recipe: Recipe) -> None:
@@ -222,9 +222,7 @@ def _learn(
         their_leaves = np.zeros((len(labels_val), 0), np.int32)
         if forest is not None:
             their_leaves = forest.leaves(spaces_val.columns, threads)
-        trusted = Validation(
-            np.array(spaces_val.vote), labels_val, their_leaves, nearest(spaces_val.vote, centres)
-        )
+        trusted = Validation(np.array(spaces_val.vote), labels_val, their_leaves)
     sample = Sample(vote, labels, leaves, len(classes))
     terms, missed = learn_terms(plan, recipe, sample, trusted, forest, centres, n, threads)
     if forest is not None:
@@ -262,9 +260,7 @@ def count_classes(source: Source) -> tuple[NDArray[Any], NDArray[np.int64]]:
         found.append(values)
         often.append(counts)
     classes, codes = np.unique(np.concatenate(found), return_inverse=True)
-    if len(classes) < 2:
-        only = f" ({classes[0]!r})" if len(classes) else ""
-        raise ValueError(f"y has {len(classes)} class{only}; valuing labels needs at least 2 classes.")
+    check_two_classes(classes)
     counts = np.bincount(codes, np.concatenate(often), len(classes)).astype(np.int64)
     return _plain(classes), counts
 

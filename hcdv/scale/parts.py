@@ -9,15 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hcdv._archive import read_archive, write_archive
+from hcdv.games.dispersion import directions
 from hcdv.hierarchy import Hierarchy
+from hcdv.io.source import mapped
 from hcdv.partition import TreeArrays
 from hcdv.scale.layout import Layout, gathered
-from hcdv.scale.learn import Learned, load
+from hcdv.scale.learn import load
 from hcdv.scale.recipe import Recipe
 from hcdv.scale.records import record_type
 from hcdv.scale.states import Sums
-from hcdv.scale.upper import PART_KEY, depth_of, directions, widths_below
-from hcdv.scale.work import Work, mapped, save_array
+from hcdv.scale.upper import PART_KEY, depth_of, widths_below
+from hcdv.scale.work import Work, save_array
 
 KIND, VERSION = "part", 1
 
@@ -62,17 +64,14 @@ def build_part(work: Work, recipe: Recipe, number: int) -> NDArray[np.float64]:
         n_jobs=1,
     )
     save_array(work.numbered("parts", number), records[tree.order])
-    sums = sums_of(learned, vote[tree.order], records["label"][tree.order])
+    labels = records["label"][tree.order].astype(np.int64)
+    sums = Sums.of(vote[tree.order], labels, learned.n_classes).vector()
     write_archive(
         place,
         {name: getattr(tree, name) for name in TreeArrays._fields[1:]} | {"sums": sums},
         {"kind": KIND, "version": VERSION},
     )
     return sums
-
-
-def sums_of(learned: Learned, vote: NDArray[np.float32], labels: NDArray[np.int32]) -> NDArray[np.float64]:
-    return Sums.of(vote, labels.astype(np.int64), learned.n_classes).vector()
 
 
 def _keyed(tree: Hierarchy, rows: NDArray[np.int64], number: int) -> Hierarchy:

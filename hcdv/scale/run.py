@@ -44,8 +44,6 @@ class OutOfCoreResult:
     missed_votes : dict of str to float
         By game: of the votes among rows of the sample, the share that was not cast, as voter and row stand in
         different parts.
-    disk : int
-        Bytes that the work took at most.
     """
 
     result: ValuationResult
@@ -53,7 +51,6 @@ class OutOfCoreResult:
     classes: NDArray[Any]
     kernel_widths: dict[str, float]
     missed_votes: dict[str, float]
-    disk: int
 
 
 def value_out_of_core(
@@ -132,7 +129,6 @@ def value_out_of_core(
         classes=learned.classes,
         kernel_widths={term.name: term.width for term in learned.terms if term.kind == "kernel"},
         missed_votes=dict(learned.missed_votes),
-        disk=disk,
     )
 
 

@@ -9,11 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hcdv._archive import read_archive, write_archive
+from hcdv.games.dispersion import directions
 from hcdv.hierarchy import Hierarchy
+from hcdv.io.source import mapped
 from hcdv.partition import TreeArrays
 from hcdv.scale.recipe import Recipe
-from hcdv.scale.upper import directions, leaf_centres
-from hcdv.scale.work import Work, mapped, save_array
+from hcdv.scale.upper import leaf_centres
+from hcdv.scale.work import Work, save_array
 
 KIND, VERSION = "split", 1
 # Rows of a part by which it is divided.

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hcdv._kernels.permute import sample_chain
-from hcdv.games.dispersion import inverse_lengths
+from hcdv.games.dispersion import directions
 from hcdv.hierarchy import Hierarchy
 from hcdv.partition.draft import Draft
 
@@ -19,15 +18,9 @@ UPPER_KEY = 1 << 62
 PART_KEY = 1 << 32
 
 
-def directions(X: NDArray[Any]) -> NDArray[Any]:
-    """Rows of length 1, as the tree compares them."""
-    unit: NDArray[Any] = X * inverse_lengths(X)[:, None].astype(X.dtype)
-    return unit
-
-
 def leaf_centres(tree: Hierarchy, Z: NDArray[Any]) -> NDArray[np.float32]:
     """Mean directions of the leaves, in the order of their points, float32 [leaves, d], of length 1."""
-    leaves = tree.leaves[np.argsort(tree.start[tree.leaves])]
+    leaves = tree.leaves_in_order()
     sums = np.add.reduceat(Z[tree.order], tree.start[leaves], axis=0, dtype=np.float64)
     return np.ascontiguousarray(directions(sums), np.float32)
 
@@ -63,7 +56,7 @@ def upper_tree(
     draft = Draft(base.parent.tolist(), list(range(base.n_nodes)), np.empty(0, np.int64), base.n_nodes)
     names: list[tuple[int, int]] = []
     nodes: list[int] = []
-    for part, leaf in enumerate(in_order(base).tolist()):
+    for part, leaf in enumerate(base.leaves_in_order().tolist()):
         if part not in splits:
             if sizes[part]:
                 names.append((part, -1))
@@ -73,7 +66,7 @@ def upper_tree(
         number = [leaf]
         for parent in below.parent[1:]:
             number.append(draft.new_node(number[parent]))
-        for piece, node in enumerate(in_order(below).tolist()):
+        for piece, node in enumerate(below.leaves_in_order().tolist()):
             if counts[piece]:
                 names.append((part, piece))
                 nodes.append(number[node])
@@ -90,11 +83,6 @@ def keyed(tree: Hierarchy) -> Hierarchy:
     return replace(tree, node_key=keys)
 
 
-def in_order(tree: Hierarchy) -> NDArray[np.int64]:
-    """Leaves in the order of their points."""
-    return tree.leaves[np.argsort(tree.start[tree.leaves])]
-
-
 def depth_of(tree: Hierarchy, part: int) -> int:
     """How many levels stand above a part."""
     return len(tree.path(part)) - 1
@@ -104,13 +92,3 @@ def widths_below(branching: int | Sequence[int], depth: int) -> list[int]:
     """Children per node from a level on."""
     widths = [branching] if isinstance(branching, int) else list(branching)
     return widths[min(depth, len(widths) - 1) :]
-
-
-def chain_of_parts(tree: Hierarchy, seed: int, pair: int) -> NDArray[np.int64]:
-    """The parts in the order of a chain."""
-    chain, block_start = np.empty(tree.n_points, np.int64), np.empty(tree.n_nodes, np.int64)
-    sample_chain(
-        tree.order, tree.start, tree.stop, tree.first_child, tree.n_children, tree.point_key, tree.node_key,
-        seed, pair, chain, block_start, np.empty((tree.largest_block, 2), np.uint64),
-    )  # fmt: skip
-    return chain

@@ -11,18 +11,18 @@ from hcdv._archive import read_archive, write_archive
 from hcdv._moments import Moments
 from hcdv.affinity import tree_levels
 from hcdv.affinity.forest import shared_leaf_affinity
-from hcdv.allocation import observe_pair
+from hcdv.allocation import draw_chain, observe_pair
 from hcdv.engine import Threads
 from hcdv.games import DispersionGame, Evidence, EvidenceGame, Fit, TrainingRows, VoteGame
 from hcdv.games.local import kernel_game, neighbours_listed, shared_leaf_game
+from hcdv.io.source import mapped
 from hcdv.scale.layout import Layout
 from hcdv.scale.learn import Learned, load
 from hcdv.scale.parts import Part
 from hcdv.scale.recipe import Recipe, Term
 from hcdv.scale.records import walked_type
 from hcdv.scale.states import Sums
-from hcdv.scale.upper import chain_of_parts
-from hcdv.scale.work import Work, mapped, save_array
+from hcdv.scale.work import Work, save_array
 
 KIND, VERSION = "walk", 1
 
@@ -84,7 +84,7 @@ def contexts(
     """Sums of the parts before a part in every chain, and before it in its reverse, float64 [2, pairs, k]."""
     inside = np.zeros((2, recipe.n_pairs, layout.n_parts))
     for pair in range(recipe.n_pairs):
-        chain = chain_of_parts(layout.tree, recipe.seed, pair)
+        chain = draw_chain(layout.tree, recipe.seed, pair)[0]
         place = int(np.flatnonzero(chain == number)[0])
         inside[0, pair, chain[:place]] = 1.0
         inside[1, pair, chain[place + 1 :]] = 1.0

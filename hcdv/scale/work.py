@@ -88,9 +88,3 @@ def save_array(path: Path, array: NDArray[Any]) -> None:
     """Write an .npy file aside and rename it."""
     with written_aside(path) as aside, open(aside, "wb") as file:
         np.lib.format.write_array(file, np.ascontiguousarray(array), allow_pickle=False)
-
-
-def mapped(path: Path) -> NDArray[Any]:
-    """An .npy file, read as it is asked for."""
-    array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
-    return array
