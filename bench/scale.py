@@ -108,7 +108,7 @@ def one(options: argparse.Namespace) -> dict[str, Any]:
         "disk_mb": disk / 1e6,
         "auc": auc_within_labels(model.values_, labels, right),
         "auc_of_games": {name: auc_within_labels(part, labels, right) for name, part in result.parts.items()},
-        "missed_votes": model.missed_votes_,
+        "crossing_votes": model.crossing_votes_,
         "tasks": tasks,
     }
 
@@ -208,12 +208,12 @@ def shown(row: dict[str, Any]) -> str:
     stages = ", ".join(f"{name} {seconds:.1f}" for name, seconds in row["stages"].items())
     workers = "" if row["workers"] is None else f", {row['workers']} workers"
     games = ", ".join(f"{name} {auc:.4f}" for name, auc in row["auc_of_games"].items())
-    missed = ", ".join(f"{name} {share:.0%}" for name, share in row["missed_votes"].items())
+    crossing = ", ".join(f"{name} {share:.0%}" for name, share in row["crossing_votes"].items())
     return (
         f"{row['n']:>12,} rows {row['where']}{workers}: {row['seconds']:.1f} s "
         f"({row['n'] / row['seconds']:,.0f} rows/s, {row['cpu_us_a_row']:.0f} core-us a row), "
         f"{row['peak_mb']:,.0f} MB, disk {row['disk_mb']:,.0f} MB, AUC {row['auc']:.4f} "
-        f"({games})\n{'':13}{stages}" + (f"; votes missed: {missed}" if missed else "")
+        f"({games})\n{'':13}{stages}" + (f"; votes that cross: {crossing}" if crossing else "")
     )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from hcdv.affinity.forest import forest_affinity
 from hcdv.affinity.kernel import kernel_affinity
+from hcdv.affinity.leaf_counts import leaf_counts, votes_from_elsewhere
 from hcdv.affinity.lists import VoterLists
 from hcdv.affinity.neighbours import tree_blocks, tree_levels
 from hcdv.affinity.sparse import Affinity
@@ -12,8 +13,10 @@ __all__ = [
     "VoterLists",
     "forest_affinity",
     "kernel_affinity",
+    "leaf_counts",
     "returned_votes",
     "tree_blocks",
     "tree_levels",
     "trusted_kernel_votes",
+    "votes_from_elsewhere",
 ]

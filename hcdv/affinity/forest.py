@@ -172,8 +172,12 @@ class Leaves:
         unseen: NDArray[np.uint64],
         n_leaves: NDArray[np.int32],
         threads: Workers,
+        leaf_sizes: NDArray[np.int64] | None = None,
     ) -> Leaves:
-        """From the leaf of every row in every tree, numbered within the tree; renumbered in place."""
+        """From the leaf of every row in every tree, numbered within the tree; renumbered in place.
+
+        ``leaf_sizes`` int64 [leaves] are the unseen rows in every leaf, where these rows are but some of them.
+        """
         first = np.cumsum(n_leaves, dtype=np.int64) - n_leaves
 
         def gather(t: int) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
@@ -189,7 +193,8 @@ class Leaves:
         leaf_start = np.concatenate([[0], np.cumsum(size)])
         # What a huge leaf has to say to each of its rows is next to nothing, and would take the square of its
         # size.
-        weight = np.where(size <= LARGEST_LEAF, 1.0 / np.maximum(1, size - 1), 0.0)
+        others = np.maximum(1, (size if leaf_sizes is None else leaf_sizes) - 1)
+        weight = np.where(size <= LARGEST_LEAF, 1.0 / others, 0.0)
         members = np.concatenate([members for _, members in gathered])
         return cls(leaf_of, leaf_start, weight, members, unseen, first)
 
@@ -257,6 +262,7 @@ def shared_leaf_affinity(
     val_leaf_of: NDArray[np.int32] | None,
     *,
     n_neighbors: int = NEIGHBOURS,
+    leaf_sizes: NDArray[np.int64] | None = None,
     threads: Workers,
 ) -> tuple[Affinity, Affinity | None]:
     """The affinity of rows whose leaves are known; see :func:`forest_affinity`.
@@ -269,9 +275,11 @@ def shared_leaf_affinity(
     n_leaves : int32 [trees]
     val_leaf_of : int32 [m, trees], optional
         Of validation rows.
+    leaf_sizes : int64 [leaves], optional
+        Unseen rows in every leaf (leaves of all trees, numbered through), where there are more rows than these.
     """
     n = len(leaf_of)
-    leaves = Leaves.of(leaf_of, unseen, n_leaves, threads)
+    leaves = Leaves.of(leaf_of, unseen, n_leaves, threads, leaf_sizes)
     on_val = None
     if val_leaf_of is not None:
         theirs = (val_leaf_of + leaves.first).astype(np.int32)

@@ -62,8 +62,8 @@ def value_large(
     write(model.result_, writer)
     if not quiet:
         click.echo(f"\nValued in {took:.1f} s.\n{model.result_.summary()}")
-        for name, share in model.missed_votes_.items():
-            click.echo(f"{name}: {share:.0%} of the votes cross parts and were not cast")
+        for name, share in model.crossing_votes_.items():
+            click.echo(f"{name}: {share:.0%} of the votes cross parts (docs/scale.md)")
         click.echo(f"\nWrote {len(model.result_):,} values to {out}")
 
 

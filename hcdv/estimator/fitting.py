@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
+from sklearn.base import clone as sklearn_clone
 from sklearn.utils import Tags
 from sklearn.utils.validation import validate_data
 
@@ -342,7 +343,7 @@ class Fitting(BaseEstimator):
         self.neighbour_recall_ = getattr(games.get("kernel"), "recall", None)
         widths = {name: getattr(game, "kernel_width", None) for name, game in games.items()}
         self.kernel_widths_ = {name: width for name, width in widths.items() if width is not None}
-        self.missed_votes_: dict[str, float] = {}
+        self.crossing_votes_: dict[str, float] = {}
         self.result_ = result
         self.values_ = result.values
         return self
@@ -358,6 +359,13 @@ class Fitting(BaseEstimator):
             return self.allocation
         check_choice(self.allocation, "allocation", ["winter", *LITERAL_MODES])
         return Literal(self.allocation)
+
+    def __sklearn_clone__(self) -> Self:
+        """As scikit-learn clones; but a client of Dask's is a connection, which model and clone share."""
+        parameters = self.get_params(deep=False)
+        engine = parameters.pop("engine")
+        clone = type(self)(**{name: sklearn_clone(item, safe=False) for name, item in parameters.items()})
+        return clone.set_params(engine=engine)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

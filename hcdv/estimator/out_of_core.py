@@ -54,7 +54,8 @@ def is_out_of_core(X: Any, y: Any, memory_limit: Any, engine: Any) -> bool:
 
 
 def is_source(X: Any) -> bool:
-    return all(hasattr(X, name) for name in ("n_rows", "read", "take", "labels", "ids", "fingerprint"))
+    asked = ("n_rows", "read", "take", "labels", "ids", "window", "fingerprint")
+    return all(hasattr(X, name) for name in asked)
 
 
 def _is_of(package: str, X: Any) -> bool:
@@ -192,4 +193,4 @@ def set_on(
     model.history_ = []
     model._set(result, result.hierarchy, {}, seconds)
     model.kernel_widths_ = found.kernel_widths
-    model.missed_votes_ = found.missed_votes
+    model.crossing_votes_ = found.crossing_votes

@@ -112,12 +112,25 @@ def forest_game(
 
 
 def shared_leaf_game(
-    rows: TrainingRows, affinity: Affinity, heard: Affinity | None, *, validation_weight: float
+    rows: TrainingRows,
+    affinity: Affinity,
+    heard: Affinity | None,
+    *,
+    validation_weight: float,
+    elsewhere: NDArray[np.float64] | None = None,
 ) -> VoteGame:
-    """Coherence under a forest's affinity, on the rows and on the validation rows."""
+    """Coherence under a forest's affinity, on the rows and on the validation rows.
+
+    ``elsewhere`` float64 [n, 2] are matching and all votes of further rows, which are heard but do not play
+    (:func:`hcdv.affinity.votes_from_elsewhere`).
+    """
     trusted = None
     if heard is not None and rows.labels_val is not None:
         trusted = returned_votes(heard, rows.labels, rows.labels_val)
+    if elsewhere is not None:
+        # The prior weighs a share of what all rows say, be they here or elsewhere.
+        prior = FOREST_PRIOR * elsewhere[:, 1:] * [1.0 / rows.n_classes, 1.0]
+        trusted = elsewhere + prior if trusted is None else trusted + elsewhere + prior
     return vote_game(rows, affinity, heard, trusted, FOREST_PRIOR, validation_weight)
 
 

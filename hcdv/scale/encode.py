@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,17 +15,24 @@ from hcdv.scale.upper import nearest
 from hcdv.scale.work import Work, save_array
 
 
-def encode_block(work: Work, source: Source, block_rows: int, number: int) -> NDArray[np.int64]:
-    """Encode block ``number`` and write its shard; rows by part, int64 [parts]."""
-    place = work.numbered("shards", number, "counts.npy")
+class BlockJob(NamedTuple):
+    """The rows [begin, end), as a task gets them."""
+
+    number: int
+    begin: int
+    end: int
+    source: Source
+
+
+def encode_block(work: Work, job: BlockJob) -> NDArray[np.int64]:
+    """Encode a block and write its shard; rows by part, int64 [parts]."""
+    place = work.numbered("shards", job.number, "counts.npy")
     if place.exists():
         return np.array(mapped(place))
     learned = load(work)
-    begin = number * block_rows
-    end = min(begin + block_rows, source.n_rows)
-    records, part = encoded(learned, source, begin, end)
+    records, part = encoded(learned, job.source, job.begin, job.end)
     order = np.argsort(part, kind="stable")
-    save_array(work.numbered("shards", number), records[order])
+    save_array(work.numbered("shards", job.number), records[order])
     counts = np.bincount(part, minlength=len(learned.centres))
     # Last: where it stands, the shard does.
     save_array(place, counts)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import functools
+import math
+import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +20,7 @@ from hcdv._memory import release_freed_memory
 from hcdv._random import derive_seed, generator
 from hcdv._validation import check_choice
 from hcdv.affinity import tree_levels
-from hcdv.affinity.forest import Forest, n_trees_for, shared_leaf_affinity
+from hcdv.affinity.forest import NEIGHBOURS, Forest, n_trees_for, shared_leaf_affinity
 from hcdv.encoder import FixedEncoder, FrameEncoder, IdentityEncoder, make_encoder
 from hcdv.encoder.state import Own, from_state, to_state
 from hcdv.engine import Threads, single_threaded_blas
@@ -35,11 +38,13 @@ from hcdv.scale.recipe import Recipe, Term
 from hcdv.scale.upper import leaf_centres, nearest
 from hcdv.scale.work import Work, save_array
 
-KIND, VERSION = "learned", 1
+KIND, VERSION = "learned", 2
 # Labels read at a time, where only they are.
 LABELS_AT_ONCE = 1 << 20
 # Rows by which weights and widths are learned.
 GAME_ROWS = 50_000
+# Rows of its own part that a voter of the forest listens to at least.
+FEWEST_NEIGHBOURS = 32
 UTILITIES: dict[type, str] = {Kernel: "kernel", ForestUtility: "forest", Fit: "fit", Evidence: "evidence"}
 
 
@@ -65,8 +70,8 @@ class Learned:
     sample_vote : float32 [s, d], on disk
     sample_leaves : int32 [s, trees], on disk
     validation : Validation or None
-    missed_votes : dict of str to float
-        Of the votes among rows of the sample, the share that would cross from one part into another.
+    crossing_votes : dict of str to float
+        Of the votes among rows of the sample, the share that crosses from one part into another.
     """
 
     encoder: IdentityEncoder | FrameEncoder
@@ -80,7 +85,7 @@ class Learned:
     sample_vote: NDArray[np.float32]
     sample_leaves: NDArray[np.int32]
     validation: Validation | None
-    missed_votes: dict[str, float]
+    crossing_votes: dict[str, float]
 
     @property
     def n_rows(self) -> int:
@@ -97,6 +102,16 @@ class Learned:
     @property
     def n_leaves(self) -> NDArray[np.int32]:
         return np.zeros(0, np.int32) if self.forest is None else self.forest.n_leaves
+
+    @property
+    def forest_neighbours(self) -> int:
+        """Rows of its own part that a voter of the forest listens to one by one.
+
+        Of those that it would listen to in memory, as many as stand there; the others it hears in sum.
+        """
+        crossing = [self.crossing_votes[term.name] for term in self.terms if term.kind == "forest"]
+        inside = 1.0 - max(crossing, default=0.0)
+        return max(FEWEST_NEIGHBOURS, math.ceil(inside * NEIGHBOURS))
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,7 +168,18 @@ def learn(
 
 @functools.lru_cache(maxsize=2)
 def load(work: Work) -> Learned:
-    """What was learned, read from the work folder."""
+    """What was learned, read from the work folder.
+
+    Raises
+    ------
+    FileNotFoundError
+        Where this worker does not see the folder.
+    """
+    if not Path(work.folder).is_dir():
+        raise FileNotFoundError(
+            f"a worker on {platform.node()} does not see the work folder {work.folder}; give checkpoint= a "
+            "folder that all workers reach under the same path."
+        )
     arrays, meta = read_archive(work.place("learned", "facts.npz"), kind=KIND, version=VERSION)
     held = {name.replace(":", "/"): array for name, array in _under(arrays, "encoder.").items()}
     encoder = from_state(meta["encoder"], held, Own(), "cpu")
@@ -172,7 +198,7 @@ def load(work: Work) -> Learned:
         sample_vote=mapped(work.place("learned", "vote.npy")),
         sample_leaves=mapped(work.place("learned", "leaves.npy")),
         validation=Validation(**validation) if validation else None,
-        missed_votes=meta["missed_votes"],
+        crossing_votes=meta["crossing_votes"],
     )
 
 
@@ -224,7 +250,7 @@ def _learn(
             their_leaves = forest.leaves(spaces_val.columns, threads)
         trusted = Validation(np.array(spaces_val.vote), labels_val, their_leaves)
     sample = Sample(vote, labels, leaves, len(classes))
-    terms, missed = learn_terms(plan, recipe, sample, trusted, forest, centres, n, threads)
+    terms, crossing = learn_terms(plan, recipe, sample, trusted, forest, centres, n, threads)
     if forest is not None:
         # By their numbers in the data from here on.
         forest = replace(forest, rows=rows[forest.rows])
@@ -241,7 +267,7 @@ def _learn(
         work.place("learned", "facts.npz"),
         {**held, "classes": classes, "class_counts": class_counts, "centres": centres, "sample_rows": rows},
         {
-            "kind": KIND, "version": VERSION, "encoder": facts, "missed_votes": missed,
+            "kind": KIND, "version": VERSION, "encoder": facts, "crossing_votes": crossing,
             "terms": [{item.name: getattr(term, item.name) for item in fields(term)} for term in terms],
         },
     )  # fmt: skip
@@ -316,7 +342,7 @@ def learn_terms(
     n: int,
     threads: Threads,
 ) -> tuple[tuple[Term, ...], dict[str, float]]:
-    """Kernel widths and weights, as a fit on rows of the sample learns them; and the votes that parts miss."""
+    """Kernel widths and weights, as a fit on rows of the sample learns them; and the votes that cross parts."""
     chosen = np.arange(len(sample.labels))
     if len(chosen) > GAME_ROWS:
         chosen = np.arange(GAME_ROWS, dtype=np.int64) * len(chosen) // GAME_ROWS
@@ -351,11 +377,11 @@ def learn_terms(
             )
     plan = with_likeliest_weights(plan, games, rows)
     part = nearest(few.vote, centres)
-    missed = {name: _missed(game, part) for name, game in games.items() if isinstance(game, VoteGame)}
+    crossing = {name: _crossing(game, part) for name, game in games.items() if isinstance(game, VoteGame)}
     terms = [_term(term, games[term.name]) for term in plan.terms]
     if recipe.contrast:
         terms.append(Term("contrast", "contrast", float(recipe.contrast)))
-    return tuple(terms), missed
+    return tuple(terms), crossing
 
 
 def _term(term: WeightedUtility, game: Game) -> Term:
@@ -369,7 +395,7 @@ def _term(term: WeightedUtility, game: Game) -> Term:
     )
 
 
-def _missed(game: VoteGame, part: NDArray[np.int64]) -> float:
+def _crossing(game: VoteGame, part: NDArray[np.int64]) -> float:
     """Share of the votes that rows of one part cast on rows of another."""
     votes = game.rows.affinity
     source = np.repeat(part, np.diff(votes.indptr))

@@ -14,6 +14,7 @@ from hcdv.hierarchy import Hierarchy
 from hcdv.io.source import mapped
 from hcdv.partition import TreeArrays
 from hcdv.scale.layout import Layout, gathered
+from hcdv.scale.leaf_counts import count_part
 from hcdv.scale.learn import load
 from hcdv.scale.recipe import Recipe
 from hcdv.scale.records import record_type
@@ -64,6 +65,8 @@ def build_part(work: Work, recipe: Recipe, number: int) -> NDArray[np.float64]:
         n_jobs=1,
     )
     save_array(work.numbered("parts", number), records[tree.order])
+    if learned.forest is not None:
+        count_part(work, learned, number, records)
     labels = records["label"][tree.order].astype(np.int64)
     sums = Sums.of(vote[tree.order], labels, learned.n_classes).vector()
     write_archive(

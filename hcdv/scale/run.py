@@ -18,9 +18,10 @@ from hcdv.encoder.state import to_state
 from hcdv.engine import Engine, Threads
 from hcdv.io.source import Source
 from hcdv.result import ValuationResult
-from hcdv.scale.encode import encode_block
+from hcdv.scale.encode import BlockJob, encode_block
 from hcdv.scale.gather import gather, load_result
 from hcdv.scale.layout import Layout, bounds_of, lay_out
+from hcdv.scale.leaf_counts import count_all
 from hcdv.scale.learn import Learned, check_recipe, learn
 from hcdv.scale.parts import build_part
 from hcdv.scale.recipe import Recipe
@@ -41,16 +42,15 @@ class OutOfCoreResult:
     encoder : Encoder
     classes : [C]
     kernel_widths : dict of str to float
-    missed_votes : dict of str to float
-        By game: of the votes among rows of the sample, the share that was not cast, as voter and row stand in
-        different parts.
+    crossing_votes : dict of str to float
+        By game: of the votes among rows of the sample, the share between rows of different parts.
     """
 
     result: ValuationResult
     encoder: Encoder
     classes: NDArray[Any]
     kernel_widths: dict[str, float]
-    missed_votes: dict[str, float]
+    crossing_votes: dict[str, float]
 
 
 def value_out_of_core(
@@ -128,7 +128,7 @@ def value_out_of_core(
         encoder=learned.encoder,
         classes=learned.classes,
         kernel_widths={term.name: term.width for term in learned.terms if term.kind == "kernel"},
-        missed_votes=dict(learned.missed_votes),
+        crossing_votes=dict(learned.crossing_votes),
     )
 
 
@@ -143,12 +143,14 @@ def _encode(
     progress: Progress,
 ) -> Layout:
     """Stage 2: where every row stands."""
-    blocks = range(-(-learned.n_rows // sizes.block_rows))
+    blocks = _blocks(source, learned.n_rows, sizes.block_rows)
     at_once = tasks_at_once(memory_limit, block_bytes(learned, min(sizes.block_rows, learned.n_rows)))
-    encode = partial(encode_block, folder, source, sizes.block_rows)
     with progress.stage("encoding", learned.n_rows) as step:
         counts = []
-        for of_block in engine.map(encode, blocks, name=_named("encode"), at_once=at_once):
+        encode = engine.map(
+            partial(encode_block, folder), blocks, name=lambda job: f"encode-{job.number}", at_once=at_once
+        )
+        for of_block in encode:
             counts.append(of_block)
             step.done(int(np.sum(counts)))
     shards = np.array(counts)
@@ -157,6 +159,12 @@ def _encode(
     split = partial(split_part, folder, recipe, sizes.part_rows)
     done = engine.map(split, jobs, name=lambda job: f"split-{job[0]}", at_once=at_once)
     return lay_out(folder, learned, shards, dict(zip(large, done, strict=True)))
+
+
+def _blocks(source: Source, n: int, block_rows: int) -> Iterator[BlockJob]:
+    for number, begin in enumerate(range(0, n, block_rows)):
+        end = min(begin + block_rows, n)
+        yield BlockJob(number, begin, end, source.window(begin, end))
 
 
 def _play(
@@ -176,6 +184,8 @@ def _play(
         build = engine.map(partial(build_part, folder, recipe), numbers, name=_named("part"), at_once=at_once)
         sums = list(_counted(build, layout, step.done))
         save_array(folder.place("learned", "sums.npy"), np.array(sums))
+        if learned.forest is not None:
+            count_all(folder, layout.n_parts)
     folder.clear("shards")
     with progress.stage("walking the chains", n) as step:
         walk = engine.map(partial(walk_part, folder, recipe), numbers, name=_named("walk"), at_once=at_once)

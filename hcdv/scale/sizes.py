@@ -7,7 +7,6 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from hcdv.affinity.forest import NEIGHBOURS as FOREST_NEIGHBOURS
 from hcdv.encoder import FrameEncoder
 from hcdv.games.local import neighbours_listed
 from hcdv.scale.learn import Learned
@@ -79,7 +78,7 @@ def part_bytes(learned: Learned, n_rows: int) -> int:
     if "kernel" in kinds:
         votes.append(8 * neighbours_listed(learned.n_rows))
     if "forest" in kinds:
-        votes.append(8 * FOREST_NEIGHBOURS + 8 * len(learned.n_leaves))
+        votes.append(8 * learned.forest_neighbours + 8 * len(learned.n_leaves))
     return n_rows * (row + sum(votes) + max(votes))
 
 

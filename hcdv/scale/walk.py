@@ -9,13 +9,14 @@ from numpy.typing import NDArray
 
 from hcdv._archive import read_archive, write_archive
 from hcdv._moments import Moments
-from hcdv.affinity import tree_levels
+from hcdv.affinity import tree_levels, votes_from_elsewhere
 from hcdv.affinity.forest import shared_leaf_affinity
 from hcdv.allocation import draw_chain, observe_pair
 from hcdv.engine import Threads
 from hcdv.games import DispersionGame, Evidence, EvidenceGame, Fit, TrainingRows, VoteGame
 from hcdv.games.local import kernel_game, neighbours_listed, shared_leaf_game
 from hcdv.io.source import mapped
+from hcdv.scale import leaf_counts
 from hcdv.scale.layout import Layout
 from hcdv.scale.learn import Learned, load
 from hcdv.scale.parts import Part
@@ -53,7 +54,7 @@ def walk_part(work: Work, recipe: Recipe, number: int) -> Walked:
     part = Part.load(work, number)
     sums = np.array(mapped(work.place("learned", "sums.npy")))
     everyone = sums_from(sums.sum(axis=0), learned)
-    games = games_of(learned, layout, recipe, part, number, everyone)
+    games = games_of(work, learned, layout, recipe, part, number, everyone)
     before = contexts(sums, layout, recipe, number)
     know_no_parts = [term for term in learned.terms if not term.is_vote]
     moments = Moments.zeros(len(games), part.tree.n_points)
@@ -92,6 +93,7 @@ def contexts(
 
 
 def games_of(
+    work: Work,
     learned: Learned, layout: Layout, recipe: Recipe, part: Part, number: int, everyone: Sums
 ) -> dict[str, VoteGame | EvidenceGame | DispersionGame]:
     """The games on the rows of a part, each as a share of the whole."""
@@ -108,7 +110,7 @@ def games_of(
             )  # fmt: skip
             games[term.name] = votes.as_part_of(n, n_val)
         elif term.kind == "forest":
-            games[term.name] = forest_game(learned, part, rows, chosen, term).as_part_of(n, n_val)
+            games[term.name] = forest_game(work, learned, part, number, rows, chosen, term).as_part_of(n, n_val)
         elif term.kind == "contrast":
             contrast = DispersionGame(rows.X, rows.labels, rows.n_classes, dispersion=recipe.dispersion)
             games[term.name] = contrast.as_part_of(everyone.dispersion)
@@ -137,18 +139,32 @@ def training_rows(learned: Learned, part: Part, chosen: NDArray[np.int64]) -> Tr
 
 
 def forest_game(
-    learned: Learned, part: Part, rows: TrainingRows, chosen: NDArray[np.int64], term: Term
+    work: Work,
+    learned: Learned,
+    part: Part,
+    number: int,
+    rows: TrainingRows,
+    chosen: NDArray[np.int64],
+    term: Term,
 ) -> VoteGame:
-    """Coherence among rows of the part that share leaves of the forest."""
+    """Coherence among rows of the part that share leaves of the forest; rows of other parts are heard, too."""
     assert learned.forest is not None
+    leaves = part.records["leaves"].astype(np.int32)
+    unseen = learned.forest.unseen_by(np.array(part.records["row"]))
+    everyone = leaf_counts.of_all(work)
+    elsewhere = votes_from_elsewhere(
+        leaves, unseen, rows.labels, learned.n_leaves, everyone, leaf_counts.of_part(work, number)
+    )
     leaves_val = None
     if rows.labels_val is not None and learned.validation is not None:
         leaves_val = learned.validation.leaves[chosen]
     affinity, heard = shared_leaf_affinity(
-        part.records["leaves"].astype(np.int32), learned.forest.unseen_by(np.array(part.records["row"])),
-        learned.forest.n_leaves, leaves_val, threads=Threads(1),
+        leaves, unseen, learned.n_leaves, leaves_val, n_neighbors=learned.forest_neighbours,
+        leaf_sizes=np.asarray(everyone.sum(axis=1)), threads=Threads(1),
     )  # fmt: skip
-    return shared_leaf_game(rows, affinity, heard, validation_weight=term.validation_weight)
+    return shared_leaf_game(
+        rows, affinity, heard, validation_weight=term.validation_weight, elsewhere=elsewhere
+    )
 
 
 def _state(term: Term, sums: Sums) -> Any:

@@ -138,3 +138,16 @@ def test_two_hosts_give_the_same_bits(two_hosts, tmp_path):
         there, n_hosts = driven("dask", scheduler, netns=names[0])
     assert n_hosts == "2"
     assert driven("threads") == [there, "1"]
+
+
+def test_a_clone_shares_the_client(dask_client):
+    from sklearn.base import clone
+
+    from hcdv import HCDV
+
+    model = HCDV(engine=dask_client, utility=[("kernel", 2.0)], n_permutations=6)
+    again = clone(model)
+    assert again.engine is dask_client
+    assert again.utility == model.utility
+    assert again.utility is not model.utility
+    assert again.get_params() == model.get_params()

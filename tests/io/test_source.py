@@ -583,3 +583,40 @@ def test_fingerprints_tell_data_apart(tmp_path):
     assert pickle.loads(pickle.dumps(makers[0]())).fingerprint() == told[0]
     other.iloc[:40].to_parquet(folder / "part-00.parquet", index=False)
     assert makers[0]().fingerprint() != told[0]
+
+
+# Windows: what goes along with a task
+
+
+def _rows_of(block):
+    X, y, ids = block
+    beside = pd.DataFrame({"y": y, "ids": ids}, index=pd.RangeIndex(len(X)))
+    return pd.concat([pd.DataFrame(X).reset_index(drop=True), beside], axis=1)
+
+
+@pytest.mark.parametrize(("begin", "end"), [(0, 1), (30, 70), (N - 5, N)])
+def test_a_window_reads_its_rows_and_leaves_the_others_behind(tmp_path, begin, end):
+    big = np.random.default_rng(0).normal(size=(N, 200))
+    names = np.array([f"row {k}" for k in range(N)])
+    town = FRAME["label"].to_numpy()
+    held = [
+        open_source(big, np.arange(N) % 2, ids=names),
+        open_source(np.asfortranarray(big), np.arange(N) % 2),
+        open_source(pd.DataFrame(big, columns=[f"c{k}" for k in range(200)]).assign(town=FRAME["town"]), town),
+        open_source(pa.table({f"c{k}": column for k, column in enumerate(big.T)}), np.arange(N) % 3),
+    ]
+    for source in held:
+        window = pickle.loads(pickle.dumps(source.window(begin, end)))
+        pd.testing.assert_frame_equal(_rows_of(window.read(begin, end)), _rows_of(source.read(begin, end)))
+        some = np.arange(begin, end, 2)
+        pd.testing.assert_frame_equal(_rows_of(window.take(some)), _rows_of(source.take(some)))
+        assert window.n_rows == N
+        np.testing.assert_array_equal(window.ids(begin, end), source.ids(begin, end))
+        whole, part = (len(pickle.dumps(one)) for one in (source, source.window(begin, end)))
+        assert part < whole * (0.25 + (end - begin) / N)  # names of columns go along
+    # Files are opened where they are read; labels beside them are still cut.
+    np.save(tmp_path / "X.npy", big)
+    source = open_source(tmp_path / "X.npy", np.arange(N) % 2)
+    window = pickle.loads(pickle.dumps(source.window(begin, end)))
+    pd.testing.assert_frame_equal(_rows_of(window.read(begin, end)), _rows_of(source.read(begin, end)))
+    assert len(pickle.dumps(source.window(0, 1))) < len(pickle.dumps(source)) - 6 * N

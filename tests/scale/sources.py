@@ -26,6 +26,9 @@ class ArraySource:
     def ids(self, begin, end):
         return np.arange(begin, end) if self.names is None else self.names[begin:end]
 
+    def window(self, begin, end):
+        return self
+
     def fingerprint(self):
         return f"{self.n_rows} rows"
 

@@ -238,7 +238,7 @@ def test_a_model_out_of_core_takes_no_updates(folder):
     # A fit in memory makes it whole again.
     rng = np.random.default_rng(0)
     model.fit(rng.normal(size=(60, 3)), rng.integers(0, 2, 60))
-    assert model.missed_votes_ == {}
+    assert model.crossing_votes_ == {}
     model.partial_fit(rng.normal(size=(2, 3)), [0, 1])
 
 
@@ -266,3 +266,11 @@ def test_groups_and_trees_need_all_rows(folder):
         HCDV().fit(folder, "label", groups=np.zeros(1500))
     with pytest.raises(ValueError, match="name the column that holds them"):
         HCDV().fit(folder)
+
+
+def test_a_worker_that_does_not_see_the_folder_says_so(tmp_path):
+    from hcdv.scale.learn import load
+    from hcdv.scale.work import Work
+
+    with pytest.raises(FileNotFoundError, match=r"does not see the work folder .*away; give checkpoint="):
+        load(Work(str(tmp_path / "away"), "f"))

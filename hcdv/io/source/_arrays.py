@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from hcdv.io.source._rows import Window
 from hcdv.io.source._told import TOLD_ROWS, told
 
 
@@ -59,6 +60,9 @@ class ArrayRows:
     def facts(self) -> list[Any]:
         return ["array", told(self._array)]
 
+    def window(self, begin: int, end: int) -> Window:
+        return Window(ArrayRows(self._array[begin:end], self._name), begin, self.n_rows)
+
 
 class MappedRows:
     """`Rows` of an array in a file, which is mapped where it is read: pickled, a map would be all its rows."""
@@ -89,6 +93,9 @@ class MappedRows:
     def facts(self) -> list[Any]:
         ends = [told(self.rows(0, TOLD_ROWS)), told(self.rows(max(self.n_rows - TOLD_ROWS, 0), self.n_rows))]
         return [*self._told, self._dtype.str, list(self._shape), list(self._strides), self._offset, *ends]
+
+    def window(self, begin: int, end: int) -> MappedRows:
+        return self
 
     def _copy(self, which: Any) -> NDArray[Any]:
         # Mapped anew: the pages that were read go with the map, in which no other thread reads.
@@ -123,6 +130,9 @@ class FrameRows:
 
     def facts(self) -> list[Any]:
         return ["frame", told(self._frame)]
+
+    def window(self, begin: int, end: int) -> Window:
+        return Window(FrameRows(self._frame.iloc[begin:end], self._name), begin, self.n_rows)
 
 
 def _offset(array: np.memmap[Any, Any]) -> int:

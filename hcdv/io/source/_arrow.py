@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.dataset
 
 from hcdv.io.source._files import file_rows
 from hcdv.io.source._places import ARROW, PARQUET, Place
-from hcdv.io.source._rows import Parts
+from hcdv.io.source._rows import Parts, Window
 from hcdv.io.source._tables import conformed, plain_schema
 
 
@@ -30,8 +31,22 @@ class TablePart:
         return [str(self.schema)]
 
 
-def table_rows(table: pa.Table) -> Parts:
-    return Parts([TablePart(table, "X")], tuple(table.column_names))
+class TableRows(Parts):
+    """`Rows` of a table in memory."""
+
+    def __init__(self, table: pa.Table, name: str) -> None:
+        super().__init__([TablePart(table, name)], tuple(table.column_names))
+        self._table = table
+        self._name = name
+
+    def window(self, begin: int, end: int) -> Window:
+        # Taken and not sliced: a slice, pickled, can be the whole table.
+        cut = self._table.take(np.arange(begin, end))
+        return Window(TableRows(cut, self._name), begin, self.n_rows)
+
+
+def table_rows(table: pa.Table) -> TableRows:
+    return TableRows(table, "X")
 
 
 def dataset_rows(dataset: pa.dataset.Dataset) -> Parts:

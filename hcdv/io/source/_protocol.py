@@ -64,6 +64,10 @@ class Source(Protocol):
         """Names of rows [begin, end); their numbers, int64, where they have no other."""
         ...
 
+    def window(self, begin: int, end: int) -> Source:
+        """The source for a task that reads rows [begin, end): it takes no others along that are in memory."""
+        ...
+
     def fingerprint(self) -> str:
         """Tells these data from others, cheaply: by paths, sizes, times, columns, first and last rows."""
         ...

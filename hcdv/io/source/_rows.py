@@ -46,6 +46,35 @@ class Rows(Protocol):
         """Plain facts by which these rows are told from others."""
         ...
 
+    def window(self, begin: int, end: int) -> Rows:
+        """The same for one who asks for rows [begin, end) alone: of what is in memory no others go along."""
+        ...
+
+
+class Window:
+    """`Rows` [begin, end) of rows in memory, by the numbers that they have there."""
+
+    def __init__(self, inside: Rows, begin: int, n_rows: int) -> None:
+        self._inside = inside
+        self._begin = begin
+        self.n_rows = n_rows
+        self.names = inside.names
+
+    def rows(self, begin: int, end: int, names: Sequence[str]) -> Any:
+        return self._inside.rows(begin - self._begin, end - self._begin, names)
+
+    def take(self, rows: NDArray[Any], names: Sequence[str]) -> Any:
+        return self._inside.take(rows - self._begin, names)
+
+    def place(self, row: int) -> str:
+        return self._inside.place(row - self._begin)
+
+    def facts(self) -> list[Any]:
+        return [self._begin, self.n_rows, self._inside.facts()]
+
+    def window(self, begin: int, end: int) -> Rows:
+        return self
+
 
 class Part(Protocol):
     """Something with rows in pieces: a file, say, with its row groups."""
@@ -106,6 +135,9 @@ class Parts:
 
     def facts(self) -> list[Any]:
         return [[part.facts(), list(part.sizes)] for part in self.parts]
+
+    def window(self, begin: int, end: int) -> Rows:
+        return self
 
     def _piece_of(self, row: int) -> int:
         return min(max(int(np.searchsorted(self._bounds, row, side="right")) - 1, 0), len(self._pieces) - 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import copy
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -104,6 +105,14 @@ class RowSource:
         if self._roles.id_column is None:
             return np.arange(begin, end)
         return _column(self._rows.rows(begin, end, (self._roles.id_column,)), self._roles.id_column)
+
+    def window(self, begin: int, end: int) -> RowSource:
+        """The source for a task that reads rows [begin, end): it takes no others along that are in memory."""
+        part = copy(self)
+        part._rows = self._rows.window(begin, end)
+        part._labels = None if self._labels is None else self._labels.window(begin, end)
+        part._ids = None if self._ids is None else self._ids.window(begin, end)
+        return part
 
     def fingerprint(self) -> str:
         others = [None if other is None else other.facts() for other in (self._labels, self._ids)]
