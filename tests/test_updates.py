@@ -471,18 +471,27 @@ def test_a_smaller_tolerance_walks_no_fewer_pairs():
     assert errors[-1] == 0
 
 
-def test_a_width_that_a_fit_would_choose_by_now_is_taken():
-    """The second day makes the usual width the likelier one; values go on from a walk of all chains."""
+@pytest.mark.parametrize("refresh", ["drift", "affected"])
+def test_a_width_that_a_fit_would_choose_by_now_is_taken(refresh):
+    """The second day makes the usual width the likelier one; what that changes is measured like all else."""
     data = make_clickstream(n_days=3, n_val=200, n_test=0, random_state=6)
-    model = HCDV(keep_chains=True, n_permutations=8, random_state=6)
+    model = HCDV(keep_chains=True, n_permutations=64, random_state=6)
     model.fit(data.X[:1500], data.y[:1500], data.X_val, data.y_val)
     first = model.kernel_widths_["kernel"]
-    model.partial_fit(data.X[1500:3000], data.y[1500:3000])
-    assert model.kernel_widths_["kernel"] != first
-    assert model.update_.n_pairs == model.update_.n_all_pairs and model.update_.error == 0.0
-    values, widths = model.values_, model.kernel_widths_
-    assert_sums_hold(model.refresh())
-    np.testing.assert_array_equal(values, model.values_)
+    model.partial_fit(data.X[1500:3000], data.y[1500:3000], refresh=refresh)
+    assert_sums_hold(model)
+    widths, update, values = model.kernel_widths_, model.update_, model.values_
+    assert widths["kernel"] != first
+    full = copy.copy(model).refresh()
+    assert full.kernel_widths_ == widths
+    away = np.sqrt(np.mean((values - full.values_) ** 2)) / full.values_.std()
+    if refresh == "affected":
+        # The votes change in all leaves: all pairs are walked.
+        assert update.n_pairs == update.n_all_pairs and away == 0.0
+    else:
+        assert update.n_pairs < update.n_all_pairs
+        assert 0 < update.error < 0.04
+        assert away < 1.5 * update.error
     model.partial_fit(data.X[3000:], data.y[3000:], tolerance=1.0)
     assert model.kernel_widths_ == widths
     assert model.update_.n_pairs < model.update_.n_all_pairs

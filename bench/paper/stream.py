@@ -32,7 +32,7 @@ valued anew. AUC of a Wide & Deep network on rows of the last day, trained on 20
 over {streams} (trained on all rows: {everything}). The paper takes the highest 20% of all rows; inside classes
 every method keeps its share of buyers; `select` is HCDV's own rule. `bench/streaming.py` has the protocol.
 """
-SEEDS = {"ci": 1, "laptop": 10, "gpu": 10, "paper": 10}
+SEEDS = {"ci": 1, "laptop": 20, "gpu": 20, "paper": 20}
 PICTURE = "paper_stream.png"
 
 

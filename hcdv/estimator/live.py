@@ -266,13 +266,17 @@ class Live:
             for name, lists in before.lists.items()
         }
 
-    def has_outgrown(self, lists: Mapping[str, KernelLists]) -> bool:
-        """Whether a fit would choose other widths for its kernels by now."""
-        return any(
-            lists[term.name].likeliest_width(self.rows, self.tree.order) != lists[term.name].width
-            for term in self.settled.terms
-            if term.name in lists and learns_width(term.utility, self.rows)
-        )
+    def of_likeliest_widths(
+        self, lists: Mapping[str, KernelLists], threads: Threads
+    ) -> dict[str, KernelLists]:
+        """The lists under the widths that a fit would choose by now."""
+        chosen = dict(lists)
+        for term in self.settled.terms:
+            if term.name in lists and learns_width(term.utility, self.rows):
+                width = lists[term.name].likeliest_width(self.rows, self.tree.order)
+                if width != lists[term.name].width:
+                    chosen[term.name] = lists[term.name].of_width(width, self.rows, threads)
+        return chosen
 
     def touched_leaves(self, kept: Indices, before: Live) -> NDArray[np.bool_]:
         """Which nodes are leaves that rows have entered or left, or that were made now; bool [m]."""

@@ -328,10 +328,11 @@ class Updating(Fitting):
         assert before.chains is not None
         with progress.stage("preparing the games"):
             lists = live.lists_after(kept, before, threads)
-            has_outgrown = live.has_outgrown(lists)
-        if has_outgrown:
-            # Another width changes every vote, so that no chain kept tells anything.
+            likeliest = live.of_likeliest_widths(lists, threads)
+        if options.refresh == "affected" and any(likeliest[name] is not lists[name] for name in lists):
+            # Another width changes the votes in all leaves.
             return self._valued_anew(live, ids, labels, threads, progress)
+        lists = likeliest
         with progress.stage("preparing the games"):
             ready = {name: made.game(live.rows) for name, made in lists.items()}
             rows = replace(live.rows, order=live.tree.order)

@@ -125,6 +125,13 @@ class KernelLists:
         ballots = Ballots(start, rows.labels[some.ids[is_row]], weights, rows.n_classes)
         return likeliest_width(ballots, rows.labels[asked], KERNEL_PRIOR)
 
+    def of_width(self, width: float, rows: TrainingRows, threads: Threads) -> KernelLists:
+        """The same rows under kernels of another width."""
+        trusted = self.trusted
+        if trusted is not None:
+            trusted = trusted_votes(_in(rows, self.space), self.bandwidth * width, threads)
+        return replace(self, width=width, trusted=trusted)
+
     def game(self, rows: TrainingRows) -> VoteGame:
         """The game on these rows: as its utility makes it, to rounding in float32."""
         rows = _in(rows, self.space)
