@@ -43,7 +43,12 @@ def check_number(
     """``value`` as a finite float within [minimum, maximum]."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, Real):
         raise TypeError(f"{name} must be a number, got {value!r}.")
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:  # an integer of hundreds of digits
+        number = np.inf
+    if not np.isfinite(number) and not np.isfinite([minimum, maximum]).any():
+        raise ValueError(f"{name} must be a finite number, got {value}.")
     if not np.isfinite(number) or not minimum <= number <= maximum:
         raise ValueError(f"{name} must lie in [{minimum:g}, {maximum:g}], got {value}.")
     return number

@@ -199,6 +199,22 @@ def test_parameters_that_changed(saved):
     assert model._store.generation == 2
 
 
+def test_parameters_that_were_set_back_again(saved):
+    """An update by other parameters would be another one when the journal is played again."""
+    model, folder = saved
+    before = model.get_params(deep=False)
+    come(model.set_params(n_permutations=2 * before["n_permutations"]), 90, refresh="full")
+    model.set_params(**before)
+    come(model, 92)
+    model.save(folder)
+    assert_on_disk(model, folder)
+    # From here on the journal does again.
+    snapshots = sorted(folder.glob("snapshot*"))
+    come(model, 94).save(folder)
+    assert sorted(folder.glob("snapshot*")) == snapshots
+    assert_on_disk(model, folder)
+
+
 def test_a_utility_of_ones_own_that_changed(tmp_path):
     def utility(of):
         def size(rows):

@@ -290,7 +290,7 @@ class Updating(Fitting):
         self._live = live
         self.update_ = update
         if record and self._store is not None:
-            self._store.pending.append((step, update.seconds))
+            self._store.add(step, update.seconds, self)
         self.history_ = [*self.history_, update.without_nodes()]
         assert result.hierarchy is not None
         return self._set(result, result.hierarchy, games, progress.seconds)

@@ -80,6 +80,8 @@ class Store:
         Updates since, and the seconds they took.
     parameters : dict of str to (facts, object)
         With which the journal is played again: those of the snapshot.
+    has_strayed : bool
+        Whether an update since was done with others, which may have been set back.
     """
 
     path: Path
@@ -90,6 +92,12 @@ class Store:
     replay: float = 0.0
     pending: list[tuple[Step, float]] = field(default_factory=list)
     parameters: dict[str, tuple[Any, Any]] = field(default_factory=dict)
+    has_strayed: bool = False
+
+    def add(self, step: Step, seconds: float, model: Updating) -> None:
+        """Take note of an update of the model."""
+        self.pending.append((step, seconds))
+        self.has_strayed |= has_changed(self.parameters, parameters_of(model))
 
     def file(self, kind: str) -> Path:
         return _file(self.path, kind, self.generation)
@@ -148,7 +156,7 @@ def _is_new(folder: Path, store: Store | None) -> bool:
 
 def _must_be_whole(model: Updating, store: Store) -> bool:
     """Whether a journal played again by the parameters of its snapshot would be another model."""
-    if has_changed(store.parameters, parameters_of(model)):
+    if store.has_strayed or has_changed(store.parameters, parameters_of(model)):
         return True
     recent = model.history_[len(model.history_) - len(store.pending) :]
     return looks_at_clock(model.tol) and any(update.n_pairs == update.n_all_pairs for update in recent)
