@@ -119,9 +119,9 @@ def efficiency(rows: list[Row]) -> str:
     within = sum(row["gap"] <= row["bound"] + rounding for row, rounding in zip(rows, slack, strict=True))
     nothing = sum(row["gap"] <= rounding for row, rounding in zip(rows, slack, strict=True))
     return (
-        f"Eq. 24 holds in {within} of {len(rows)} cells; in {nothing} the gap is rounding error. Along any "
-        "permutation marginal contributions add up to v(all) - v(none), and pots are handed down whole: "
-        "neither depth nor T moves the sum, and it says nothing of Monte-Carlo error."
+        f"Eq. 24 holds in {within} of {len(rows)} cells, up to rounding; in {nothing} the gap is no more than "
+        "that. Along any permutation marginal contributions add up to v(all) - v(none), and pots are handed "
+        "down whole: neither depth nor T moves the sum, and it says nothing of Monte-Carlo error."
     )
 
 

@@ -217,8 +217,8 @@ def claims(rows: list[Row]) -> Iterable[str]:
   {by_orders.mean():.4f} on average, {by_orders.max():.4f} at most. Most of the value comes with the first of an
   order, and each seller is first about {first:.0f} times, give or take {spread_of_first:.0f}."""
     yield f"""- HCDV's default correlates by {told[DEFAULT]}. It asks what rows explain of each other's labels,
-  as common as Adult has them, where this buyer wants both classes to count alike. Where the buyer's model and
-  metric are known, value the sellers in that game."""
+  with each class as common as in Adult, where this buyer wants both classes to count alike. Where the buyer's
+  model and metric are known, value the sellers in that game."""
     literal, plain = (of_method(rows, method, "gini").mean() for method in (LITERAL, "GS"))
     yield f"""- The paper's settings correlate by {told[LITERAL]}, at a Gini of {literal:.3f}, GS at one of
   {plain:.3f}: their dispersion weighs more than the score, and gives all sellers about the same."""

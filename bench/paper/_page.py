@@ -1,4 +1,4 @@
-"""docs/paper.md, written from what was measured; tests/test_paper.py fails when it is stale."""
+"""docs/paper.md, written from what was measured; tests/paper/test_cli.py fails when it is stale."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from bench.paper._experiment import SCALES, Experiment
-from bench.paper._store import ROOT, Store
+from bench.paper._store import ROOT, ResultsError, Store
 
 PAGE = ROOT / "docs" / "paper.md"
 # Order on the page.
@@ -22,7 +22,13 @@ page` from `bench/results/paper`: the sentences are by hand, our figures are not
 
 
 def text(results: Path, experiments: Mapping[str, Experiment]) -> str:
-    """The page, of the largest scale at which each experiment was run."""
+    """The page, of the largest scale at which each experiment was run.
+
+    Raises
+    ------
+    ResultsError
+        If none was: the page that is there is worth more than an empty one.
+    """
     parts = [INTRODUCTION]
     for name, module in experiments.items():
         store = largest(results, name)
@@ -34,6 +40,8 @@ def text(results: Path, experiments: Mapping[str, Experiment]) -> str:
             f"*Scale `{store.scale}`, {machine['cores']} cores of {machine['processor']}, "
             f"Python {machine['python']}, scikit-learn {machine['scikit-learn']}.*\n"
         )
+    if len(parts) == 1:
+        raise ResultsError(f"nothing was measured in {results}; nothing is written.")
     return "\n".join(parts)
 
 
@@ -45,8 +53,9 @@ def largest(results: Path, name: str) -> Store | None:
 
 
 def write(page: Path, results: Path, experiments: Mapping[str, Experiment]) -> None:
+    words = text(results, experiments)
     page.parent.mkdir(parents=True, exist_ok=True)
-    page.write_text(text(results, experiments))
+    page.write_text(words)
     folder = page.parent / "images"
     folder.mkdir(exist_ok=True)
     for name, module in experiments.items():

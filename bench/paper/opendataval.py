@@ -228,8 +228,9 @@ def highest_rows(rows: list[Row]) -> str:
         PAPER["Random"][k][j] - PAPER[OURS][k][j] for k in range(len(SETS)) for j in (2, 3)
     ])  # fmt: skip
     return (
-        f"Taking away HCDV's highest players costs {100 * (chance - ours):.1f} points of accuracy more than "
-        f"taking away random ones (printed: {100 * theirs:.1f}), mean of all cells."
+        f"Taking away HCDV's highest players costs {100 * abs(chance - ours):.1f} points of accuracy "
+        f"{'more' if chance >= ours else 'less'} than taking away random ones (printed: {100 * theirs:.1f}), "
+        "mean of all cells."
     )
 
 

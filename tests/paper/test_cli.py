@@ -9,7 +9,7 @@ import pytest
 
 from bench.paper import __main__ as cli
 from bench.paper import _page
-from bench.paper._store import RESULTS, Store, run_cells
+from bench.paper._store import RESULTS, ResultsError, Store, claimed, run_cells
 
 ROOT = Path(__file__).parents[2]
 
@@ -80,6 +80,65 @@ def test_names_and_scales(tmp_path, monkeypatch, capsys):
     with pytest.raises(SystemExit):
         cli.main()
     assert "invalid choice: 'table9'" in capsys.readouterr().err
+
+
+def refused(monkeypatch, capsys, *arguments):
+    """What the command line says of a mistake: one line."""
+    monkeypatch.setattr(cli, "EXPERIMENTS", {"table1": "counting"})
+    monkeypatch.setattr(cli, "experiment", lambda name: Counting())
+    monkeypatch.setattr(_page, "ORDER", ("counting",))
+    monkeypatch.setattr(sys, "argv", ["paper", *map(str, arguments)])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    return line
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    ['{"scale": "ci", "rows": [', "[]", "7", '{"rows": [{}]}', '{"scale": "ci", "machine": {}, "rows": [1]}'],
+)
+@pytest.mark.parametrize("name", ["table1", "page"])
+def test_damaged_results_are_kept_and_named(tmp_path, monkeypatch, capsys, damaged, name):
+    path = tmp_path / "ci" / "counting.json"
+    path.parent.mkdir()
+    path.write_text(damaged)
+    told = refused(monkeypatch, capsys, name, "--results", tmp_path, "--page", tmp_path / "paper.md")
+    assert f"{path} does not hold results" in told
+    assert path.read_text() == damaged and not (tmp_path / "paper.md").exists()
+
+
+def test_a_folder_that_is_none(tmp_path, monkeypatch, capsys):
+    (tmp_path / "file").touch()
+    told = refused(monkeypatch, capsys, "table1", "--results", tmp_path / "file")
+    assert told.endswith(f"error: {tmp_path / 'file' / 'ci'}: Not a directory.")
+
+
+def test_no_page_of_nothing(tmp_path, monkeypatch, capsys):
+    page = tmp_path / "paper.md"
+    page.write_text("weeks of work")
+    told = refused(monkeypatch, capsys, "page", "--results", tmp_path / "typo", "--page", page)
+    assert "nothing was measured in" in told and page.read_text() == "weeks of work"
+
+
+def test_two_runs_do_not_undo_each_other(tmp_path, monkeypatch, capsys):
+    """Each writes the whole file."""
+    with claimed(tmp_path, "ci", "counting") as store:
+        told = refused(monkeypatch, capsys, "table1", "--results", tmp_path)
+        assert f"another process measures counting into {tmp_path / 'ci'}" in told
+        run_cells(Counting(), store)
+        with claimed(tmp_path, "laptop", "counting"):
+            pass
+    with claimed(tmp_path, "ci", "counting") as store:
+        assert [row["is"] for row in store.rows] == [0, 1, 4]
+
+
+def test_a_store_refuses_what_is_no_result(tmp_path):
+    (tmp_path / "ci").mkdir()
+    (tmp_path / "ci" / "counting.json").write_bytes(b"\xff\xfe")
+    with pytest.raises(ResultsError, match="does not hold results"):
+        Store(tmp_path, "ci", "counting")
 
 
 def test_every_name_has_its_module():

@@ -76,6 +76,8 @@ def test_highest_rows():
     assert f"costs 2.0 points of accuracy more than taking away random ones (printed: {100 * printed:.1f})" in (
         opendataval.highest_rows(rows)
     )
+    rows = rows_of({"HCDV": (0.9, 0.85, 0.1), "Random": (0.1, 0.82, 0.3)})
+    assert "costs 3.0 points of accuracy less than taking away random ones" in opendataval.highest_rows(rows)
 
 
 def test_a_run_that_is_half_done():

@@ -1,11 +1,24 @@
 """Tables 1 and 2: the tasks' scores, the verdicts drawn from rows, and cells of the smallest scale."""
 
+import re
+
 import numpy as np
 import pytest
 
 from bench.paper import retraining
 from bench.paper._methods import METHODS, Cell, mcds_within
-from bench.paper._retraining_page import below_chance, cost_of, lost_to, section, stability_verdict, time_table
+from bench.paper._retraining_page import (
+    below_chance,
+    cost_of,
+    lost_to,
+    orderings,
+    section,
+    splits,
+    stability_verdict,
+    steadiness,
+    time_table,
+    time_verdict,
+)
 from bench.paper._tasks import TASKS
 from hcdv.datasets import flip_labels
 
@@ -19,6 +32,57 @@ def test_who_is_better_is_told():
     rows = [row("MCDS", 0.8), row("Random", 0.7), row("HCDV", 0.75), row("KNN-Shapley", 0.9)]
     assert lost_to(rows, "synthetic") == "Synthetic, AUC (MCDS 0.800, HCDV 0.750)"
     assert lost_to([*rows, row("HCDV", 0.87, split=1)], "synthetic") == ""  # the mean is .81
+
+
+def test_the_papers_own_settings_are_one_of_its_methods():
+    rows = [row("Random", 0.7), row("HCDV, paper", 0.8), row("HCDV", 0.79)]
+    assert lost_to(rows, "synthetic") == "Synthetic, AUC (HCDV, paper 0.800, HCDV 0.790)"
+    assert "(to 0.0005) on 0 of 1 sets" in orderings(rows)
+
+
+def test_values_are_compared_under_one_rule_as_well():
+    rows = [row("Random", 0.7, score_rule=0.82), row("MCDS", 0.75, score_rule=0.79), row("HCDV", 0.8)]
+    (line,) = (line for line in orderings(rows).splitlines() if "15%" in line)
+    assert "on 1 of 1 sets. Where they choose by HCDV's rule too, on 0 of 1 sets: not on Synthetic, AUC" in line
+    assert "(Random 0.820, HCDV 0.800)" in line
+    assert "rule" not in orderings([row("Random", 0.7), row("HCDV", 0.8)])
+
+
+def test_the_nearest_to_the_limit_is_told():
+    pairs = {"synthetic": (0.001, 0.003), "adult": (-0.004, -0.006)}  # two errors of adult: .002
+    rows = [
+        r
+        for name, differences in pairs.items()
+        for split, d in enumerate(differences)
+        for r in (row("HCDV", 0.8 + d, name=name, split=split), row("Random", 0.8, name=name, split=split))
+    ]
+    told = orderings(rows).splitlines()[-1]
+    assert told.endswith("nowhere; the nearest is Adult, balanced accuracy, with 15% of the labels flipped "
+                         "(-0.0050, two standard errors 0.0020).")  # fmt: skip
+
+
+def test_splits_are_paired_by_number():
+    rows = [row("Random", 0.7, split=0), row("Random", 0.9, split=1), row("HCDV", 0.85, split=1)]
+    rows.append(row("HCDV", 0.65, split=0))
+    assert below_chance(rows, "synthetic") == "-0.050 ± 0.000"
+
+
+def test_how_many_splits():
+    rows = [row(method, 0.8, split=split) for method in ("Random", "HCDV") for split in range(3)]
+    assert splits(rows) == "3 splits" and splits(rows[:1]) == "1 split"
+    assert splits(rows[:-1]) == "up to 3 splits"
+
+
+def test_figures_have_no_more_digits_than_they_mean():
+    def told(mean_cv):
+        return steadiness([{"set": "adult", "method": "MCDS", "mean_cv": mean_cv}], "adult", "mean_cv", "MCDS")
+
+    assert told(2.3456) == "2.346" and told(7819035.724) == "8e+06"
+
+
+def test_the_range_of_seconds_is_told():
+    rows = [row("HCDV", 0.9, value_seconds=s, split=k) for k, s in enumerate((0.5, 2.5))]
+    assert re.search(r"takes 1\.50 s \(target 2 s;.*\), 0\.50 to 2\.50 s by cell", time_verdict(rows))
 
 
 def test_below_chance_is_a_matter_of_the_paired_difference():

@@ -63,7 +63,7 @@ def test_the_picture(tmp_path):
 
 
 def test_cells():
-    assert stream.cells("laptop") == [{"seed": seed} for seed in range(10)]
+    assert stream.cells("laptop") == [{"seed": seed} for seed in range(20)]
     assert len(stream.cells("ci")) == 1
 
 
