@@ -171,7 +171,7 @@ def test_a_device_or_a_pipe_is_not_replaced(iris, tmp_path, option):
 
 
 def test_a_place_for_the_result_is_looked_at_before_the_work(iris, tmp_path):
-    out = tmp_path / "values.csv"
+    out = tmp_path / "values.parquet"
     answer = call("value", iris, "--label", "species", "--out", out, "--save", tmp_path / "no" / "r")
     assert answer.exit_code == 2
     assert "does not exist" in answer.output
@@ -306,3 +306,13 @@ def test_encoder_and_device(iris, tmp_path):
     if not torch.cuda.is_available():
         answer = call(*common, "--device", "cuda", "--out", tmp_path / "v.csv")
         assert answer.exit_code == 2 and "torch finds no CUDA device" in answer.output
+
+
+def test_an_extra_that_is_not_there_is_named(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    monkeypatch.delitem(sys.modules, "hcdv.engine._dask", raising=False)
+    load_iris(as_frame=True).frame.to_parquet(tmp_path / "iris.parquet")
+    out = tmp_path / "values.parquet"
+    answer = call("value", tmp_path / "iris.parquet", "--label", "target", "--out", out, "--engine", "dask")
+    assert answer.exit_code == 2
+    assert answer.output.count("pip install 'hcdv[dask]'") == 1

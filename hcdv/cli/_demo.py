@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -49,7 +50,9 @@ def demo(folder: Path, seed: int) -> None:
     try:
         from hcdv.plot import value_histogram
 
-        value_histogram(result.values, is_flipped, folder / "values.png")
+        groups = ["flipped label" if flipped else "label as it was" for flipped in is_flipped]
+        figure: Any = value_histogram(result, groups, by_name="group").figure
+        figure.savefig(folder / "values.png", dpi=150)
     except ImportError:
         click.echo("No picture: it needs matplotlib (pip install 'hcdv[report]').")
     else:

@@ -13,7 +13,8 @@ import hcdv
 from hcdv._errors import UtilityError
 
 # What the user's files, options and machine can make go wrong.
-TROUBLE = (ValueError, TypeError, OSError, UtilityError)
+# An extra that is not installed is an ImportError that names it.
+TROUBLE = (ValueError, TypeError, OSError, ImportError, UtilityError)
 
 
 class _OneSentence(click.Group):

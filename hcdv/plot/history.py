@@ -1,57 +1,22 @@
-"""Pictures of values (needs matplotlib, the ``report`` extra)."""
+"""How values, sizes and errors have moved with every update."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+
+from hcdv.plot import style
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
-# Told apart by lightness too, so that the picture survives grey printing and colour blindness.
-CLEAN, MARKED = "#7aa6c2", "#c2410c"
 # Lines with a name of their own in a legend.
 MOST_NAMED = 10
-
-
-def value_histogram(
-    values: NDArray[np.float64],
-    marked: NDArray[np.bool_],
-    path: str | PathLike[str],
-    *,
-    marked_name: str = "flipped label",
-    title: str = "What each training row is worth",
-) -> None:
-    """Histogram of values with some rows marked, written to ``path`` (PNG, SVG or PDF by suffix).
-
-    Parameters
-    ----------
-    values : float64 [n]
-    marked : bool [n]
-    path : file to write
-    marked_name, title : text
-    """
-    figure = _figure((8, 4.5))
-    axes = figure.subplots()
-    bins = np.histogram_bin_edges(values, bins=60).tolist()
-    axes.hist(
-        [values[~marked], values[marked]],
-        bins=bins,
-        stacked=True,
-        color=[CLEAN, MARKED],
-        label=[f"other rows ({int((~marked).sum()):,})", f"{marked_name} ({int(marked.sum()):,})"],
-    )
-    axes.axvline(0.0, color="black", linewidth=0.8)
-    axes.set_xlabel("value (all rows sum to v(all) - v(none))")
-    axes.set_ylabel("rows")
-    axes.set_title(title)
-    axes.legend(frameon=False)
-    axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(path, dpi=150)
 
 
 def value_over_time(history: Any, by: str = "batch") -> pd.DataFrame:
@@ -84,7 +49,7 @@ def value_over_time(history: Any, by: str = "batch") -> pd.DataFrame:
     return pd.DataFrame(table, index=index, columns=pd.Index(names, name=by), dtype=np.float64)
 
 
-def plot_history(model_or_history: Any, ax: Any = None) -> Any:
+def plot_history(model_or_history: Any, ax: Any = None) -> Figure:
     """How values, sizes and errors have moved since the fit.
 
     Parameters
@@ -103,10 +68,10 @@ def plot_history(model_or_history: Any, ax: Any = None) -> Any:
         raise ValueError("there is no update to draw: the values are those of the fit.")
     batches = value_over_time(updates)
     if ax is not None:
-        _draw_batches(ax, batches)
+        _draw_batches(style.axes_or_new(ax, (8.0, 3.2)), batches)
         return ax.figure
     groups = value_over_time(updates, "group")
-    panels: list[tuple[float, Callable[[Any], None]]] = [(2.2, lambda axes: _draw_batches(axes, batches))]
+    panels: list[tuple[float, Callable[[Axes], None]]] = [(2.2, lambda axes: _draw_batches(axes, batches))]
     if 0 in batches.columns:
         # Mostly far larger than a batch: on one scale these would lie flat.
         panels.append((1.4, lambda axes: _draw_fit(axes, batches[0])))
@@ -114,10 +79,11 @@ def plot_history(model_or_history: Any, ax: Any = None) -> Any:
         panels.append((2.2, lambda axes: _draw_groups(axes, groups)))
     panels.append((1.8, lambda axes: _draw_size(axes, updates)))
     heights = [height for height, _ in panels]
-    figure = _figure((8.0, 1.0 + sum(heights)))
+    figure = style.new_figure((8.0, 1.0 + sum(heights)))
     axes = figure.subplots(len(panels), 1, sharex=True, height_ratios=heights)
     for one, (_, draw) in zip(axes, panels, strict=True):
         draw(one)
+    axes[0].set_title("Values after every update", loc="left", fontsize=style.TITLE, color=style.INK)
     axes[-1].set_xlabel("update")
     axes[-1].xaxis.get_major_locator().set_params(integer=True)
     return figure
@@ -136,85 +102,79 @@ def _updates(model_or_history: Any) -> list[Any]:
     return list(getattr(model_or_history, "history_", model_or_history))
 
 
-def _figure(size: tuple[float, float]) -> Any:
-    """A bare figure, not one of pyplot: no global state and no display, safe in threads and servers."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=size, layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def _draw_batches(axes: Any, table: pd.DataFrame) -> None:
+def _draw_batches(axes: Axes, table: pd.DataFrame) -> None:
     """A line a batch, the later the darker."""
     from matplotlib import colormaps
 
     batches = table.drop(columns=0, errors="ignore")
     last = max([1, *batches.columns])
+    named = []
     for batch in batches.columns:
-        shade = colormaps["Blues"](0.35 + 0.65 * batch / last)
-        is_named = batches.shape[1] <= MOST_NAMED or batch in (batches.columns[0], last)
-        _draw_line(axes, batches[batch], color=shade, label=f"batch {batch}" if is_named else None)
-    _finish(axes, "value by batch")
+        line = _draw_line(axes, batches[batch], color=colormaps["Blues"](0.35 + 0.65 * batch / last))
+        if batches.shape[1] <= MOST_NAMED or batch in (batches.columns[0], last):
+            named.append((f"batch {batch}", line))
+    _finish(axes, "value by batch", named)
 
 
-def _draw_fit(axes: Any, series: pd.Series) -> None:
-    _draw_line(axes, series, color=CLEAN, label="rows of the fit")
-    _finish(axes, "value of the fit")
+def _draw_fit(axes: Axes, series: pd.Series) -> None:
+    line = _draw_line(axes, series, color=style.PLAIN)
+    _finish(axes, "value of the fit", [("rows of the fit", line)])
 
 
-def _draw_groups(axes: Any, table: pd.DataFrame) -> None:
+def _draw_groups(axes: Axes, table: pd.DataFrame) -> None:
     """The groups of the largest values by name, the others together."""
-    from matplotlib import colormaps
-
     shown = table.abs().max().sort_values(ascending=False, kind="stable").index[: MOST_NAMED - 1]
+    named = []
     for k, group in enumerate(shown):
-        _draw_line(axes, table[group], color=colormaps["tab10"](k % 10), label=str(group))
+        named.append((style.as_name(group), _draw_line(axes, table[group], **style.line_style(k))))
     others = table.drop(columns=shown)
     if others.shape[1]:
         total = others.sum(axis=1, min_count=1)
-        _draw_line(axes, total, color="grey", linestyle=":", label=f"{others.shape[1]:,} others")
-    _finish(axes, "value by group")
+        line = _draw_line(axes, total, color=style.QUIET, linestyle=":")
+        named.append((f"{others.shape[1]:,} others", line))
+    _finish(axes, "value by group", named)
 
 
-def _draw_size(axes: Any, updates: list[Any]) -> None:
+def _draw_size(axes: Axes, updates: list[Any]) -> None:
     """Rows as steps, and the error beside them."""
     numbers = [update.number for update in updates]
     rows = [update.n_rows for update in updates]
-    axes.step(numbers, rows, where="post", color=CLEAN, marker="o", markersize=3, label="rows")
+    (steps,) = axes.step(numbers, rows, where="post", color=style.PLAIN, marker="o", markersize=3)
     axes.set_ylabel("rows")
     axes.set_ylim(bottom=0)
     beside = axes.twinx()
-    errors = [update.error for update in updates]
-    beside.plot(numbers, errors, color=MARKED, marker="o", markersize=3, label="error")
+    (errors,) = beside.plot(
+        numbers, [update.error for update in updates], color=style.MARKED, marker="o", markersize=3
+    )
     beside.set_ylabel("error (in sd of the values)")
     beside.set_ylim(bottom=0)
-    lines = [*axes.get_lines(), *beside.get_lines()]
-    _legend(axes, lines)
-    axes.spines["top"].set_visible(False)
-    beside.spines["top"].set_visible(False)
+    _legend(axes, [("rows", steps), ("error", errors)])
+    for one in (axes, beside):
+        one.spines["top"].set_visible(False)
+        one.tick_params(labelsize=style.SMALL)
+        one.yaxis.set_major_formatter("{x:,.10g}")
 
 
-def _draw_line(axes: Any, series: pd.Series, **style: Any) -> None:
+def _draw_line(axes: Axes, series: pd.Series, **look: Any) -> Artist:
     # A dot beside the line: a batch of the last update has no second point yet.
-    axes.plot(series.index, series, marker="o", markersize=3, linewidth=1.2, **style)
+    dots: dict[str, Any] = {"marker": "o", "markersize": 3, "linewidth": 1.2}
+    (line,) = axes.plot(series.index, series, **(dots | look))
+    return line
 
 
-def _legend(axes: Any, lines: Any) -> None:
+def _legend(axes: Axes, named: list[tuple[str, Artist]]) -> None:
     """Names of the lines, beside the axes and their scales: lines may run anywhere inside."""
-    named = [line for line in lines if not line.get_label().startswith("_")]
-    if named:
-        axes.legend(
-            named, [line.get_label() for line in named], frameon=False, fontsize="small", loc="upper left",
-            bbox_to_anchor=(1.12, 1.0),
-        )  # fmt: skip
+    style.legend(
+        axes, [line for _, line in named], [name for name, _ in named], loc="upper left",
+        bbox_to_anchor=(1.12, 1.0),
+    )  # fmt: skip
 
 
-def _finish(axes: Any, label: str) -> None:
+def _finish(axes: Axes, label: str, named: list[tuple[str, Artist]]) -> None:
     axes.set_ylabel(label)
     low, high = axes.get_ylim()
     if low < 0 < high:
-        axes.axhline(0.0, color="black", linewidth=0.8)
-    _legend(axes, axes.get_lines())
+        axes.axhline(0.0, color=style.INK, linewidth=0.8)
+    _legend(axes, named)
     axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(labelsize=style.SMALL)
