@@ -308,3 +308,19 @@ def test_it_is_a_scikit_learn_estimator():
 @parametrize_with_checks([HCDV(n_permutations=4, random_state=0)])
 def test_scikit_learn_checks(estimator, check):
     check(estimator)
+
+
+def test_what_is_no_rows_or_no_labels_is_refused_in_one_sentence():
+    class Splits(dict):
+        """As Hugging Face's DatasetDict."""
+
+    class LazyFrame:
+        """As polars's."""
+
+    y = [0, 1] * 10
+    with pytest.raises(TypeError, match="X must be an array or a DataFrame, got Splits"):
+        HCDV().fit(Splits(train=np.zeros((20, 2))), y)
+    with pytest.raises(TypeError, match=r"got a LazyFrame; pass X\.collect\(\)"):
+        HCDV().fit(LazyFrame(), y)
+    with pytest.raises(TypeError, match="y names the column 'label', which is for rows on disk"):
+        HCDV().fit(pd.DataFrame({"a": np.arange(20.0), "label": y}), "label")

@@ -15,7 +15,9 @@ PACKAGE = ROOT / "hcdv"
 LAYERS = {
     "__main__": 11,
     "cli": 10,
+    "integrations": 9,
     "plot": 9,
+    "report": 9,
     "tasks": 8,
     "estimator": 7,
     "HCDV": 7,

@@ -43,7 +43,7 @@ def check_hierarchy(hierarchy: Any, groups: ArrayLike | None, n: int) -> None:
 
 
 def count_rows(X: Any, name: str) -> int:
-    if type(X) in (str, bytes, dict):
+    if isinstance(X, (str, bytes, dict)):
         raise TypeError(f"{name} must be an array or a DataFrame, got {type(X).__name__}.")
     shape = getattr(X, "shape", None)
     if shape is None or len(shape) == 0:

@@ -188,6 +188,11 @@ class Fitting(BaseEstimator):
             raise ValueError(
                 "requires y to be passed, but the target y is None: rows are valued under labels."
             )
+        if isinstance(y, str):
+            raise TypeError(
+                f"y names the column {y!r}, which is for rows on disk (docs/scale.md); of rows in memory pass "
+                "the labels themselves, and X without them."
+            )
         check_column_names(X)
         classes, labels = encode_labels(y, n)
         names = check_ids(ids, X, n)

@@ -41,7 +41,15 @@ class NotFollowed:
 
 
 def is_out_of_core(X: Any, y: Any, memory_limit: Any, engine: Any) -> bool:
-    """Whether rows are valued part by part: as they come, or as the parameters ask for."""
+    """Whether rows are valued part by part: as they come, or as the parameters ask for.
+
+    Raises
+    ------
+    TypeError
+        If X is a query, and no rows yet.
+    """
+    if type(X).__name__ == "LazyFrame":
+        raise TypeError("X must be rows, got a LazyFrame; pass X.collect().")
     if memory_limit is not None or not isinstance(engine, str) or engine != "threads":
         return True
     if isinstance(X, (str, os.PathLike)) or is_source(X):
