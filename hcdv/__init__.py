@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from hcdv.result import ValuationResult as ValuationResult
 
 _NAMES = {"HCDV": "estimator", "Hierarchy": "hierarchy", "ValuationResult": "result"}
-_MODULES = ("baselines", "datasets", "diagnostics", "games", "shapley", "tasks")
+_MODULES = (
+    "baselines", "datasets", "diagnostics", "games", "integrations", "plot", "report", "shapley", "tasks",
+)  # fmt: skip
 
 __all__ = ["HCDV", "Hierarchy", "ValuationResult", "__version__", *_MODULES]
 

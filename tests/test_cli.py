@@ -229,7 +229,7 @@ def test_module_runs_as_a_program():
 
 def test_help_is_not_cut():
     _, commands = CliRunner().invoke(main, ["-h"], terminal_width=80).output.split("Commands:")
-    for command in ("demo", "value", "payout", "update", "forget", "watch", "history"):
+    for command in ("demo", "value", "payout", "update", "forget", "watch", "history", "report"):
         assert f"  {command} " in commands
     assert "..." not in commands
 

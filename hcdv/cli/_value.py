@@ -11,6 +11,7 @@ import click
 
 from hcdv.cli._columns import Columns
 from hcdv.cli._large import check_options, is_large, value_large
+from hcdv.cli._report import check_page
 from hcdv.cli._shown import show, show_groups
 from hcdv.cli._state import check_new_folder, save_new
 from hcdv.cli._tables import (
@@ -46,6 +47,9 @@ RETRAINED = ("logistic",)
     "--save",
     type=click.Path(path_type=Path),
     help="Also make this folder: the state that `hcdv update`, `forget`, `watch` and `history` take.",
+)
+@click.option(
+    "--report", type=click.Path(path_type=Path), help="Also write this page (HTML), as `hcdv report` does."
 )
 @click.option(
     "--utility",
@@ -133,6 +137,7 @@ def value(
     validation: Path | None,
     out: Path,
     save: Path | None,
+    report: Path | None,
     utility: str,
     resolution: str | None,
     weights: str,
@@ -158,8 +163,8 @@ def value(
     """
     if is_large(data, memory_limit, engine):
         check_options(
-            groups=groups, save=save, tol=tol is not None, seconds=seconds is not None, cache=cache,
-            resolution=resolution,
+            groups=groups, save=save, report=report, tol=tol is not None, seconds=seconds is not None,
+            cache=cache, resolution=resolution,
         )  # fmt: skip
         value_large(
             data, out, label=label, id_column=id_column, drop=drop, validation=validation, quiet=quiet,
@@ -177,10 +182,12 @@ def value(
     check_destination(out)
     if save is not None:
         check_new_folder(save)
+    if report is not None:
+        check_page(report)
     for place in (checkpoint, cache):
         if place is not None:
             check_place(place)
-    outputs = {"--out": out, "--save": save, "--checkpoint": checkpoint, "--cache": cache}
+    outputs = {"--out": out, "--save": save, "--report": report, "--checkpoint": checkpoint, "--cache": cache}
     if checkpoint is not None:
         from hcdv.estimator import ENCODER_SUFFIX
 
@@ -237,11 +244,17 @@ def value(
             trusted=None if validation is None else columns.trusted_rows(trusted, validation).digest,
         )
         save_new(model, known, save)
+    if report is not None:
+        from hcdv.report import write_report
+
+        write_report(model, report, frame.drop(columns=[name for name in (label, id_column) if name]))
     if not quiet:
         show(result, features, took)
         if group_columns is not None:
             show_groups(result, [" / ".join(row) for row in group_columns])
         click.echo(f"\nWrote {len(result):,} values to {out}")
+        if report is not None:
+            click.echo(f"Wrote a report to {report}")
 
 
 def _utility(names: str, resolution: str | None) -> Any:

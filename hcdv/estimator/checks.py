@@ -43,7 +43,8 @@ def check_hierarchy(hierarchy: Any, groups: ArrayLike | None, n: int) -> None:
 
 
 def count_rows(X: Any, name: str) -> int:
-    if isinstance(X, (str, bytes, dict)):
+    # A sparse matrix may be a dict, too.
+    if isinstance(X, (str, bytes)) or (isinstance(X, dict) and not hasattr(X, "shape")):
         raise TypeError(f"{name} must be an array or a DataFrame, got {type(X).__name__}.")
     shape = getattr(X, "shape", None)
     if shape is None or len(shape) == 0:

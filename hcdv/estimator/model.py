@@ -8,10 +8,14 @@ from functools import partial
 from itertools import pairwise
 from typing import Any, Self
 
+import numpy as np
+
 from hcdv._random import RandomState
-from hcdv._validation import check_int
+from hcdv._validation import check_int, short
 from hcdv.allocation import Literal
 from hcdv.encoder import Contrastive, parse_encoder
+from hcdv.estimator.checks import positions_of
+from hcdv.estimator.explanation import Explainer, Explanation
 from hcdv.estimator.state import load_model, save_model
 from hcdv.estimator.state.recipe import PLACES, from_facts, is_own
 from hcdv.estimator.updating import Updating
@@ -87,8 +91,7 @@ class HCDV(Updating):
         Address of the Dask scheduler or Ray cluster, if one runs already.
     memory_limit : str or int, optional
         Bytes that all tasks at once may take, as ``"4GB"``.  If given, or where X lies on disk, the rows are
-        valued part by part (docs/scale.md): what they fit and how they spread is measured on all of them, but
-        they vote on rows of their own part only.  ``missed_votes_`` says how much that leaves out.
+        valued part by part (docs/scale.md).  ``crossing_votes_`` says how many votes that touches.
     device : {"auto", "cpu", "cuda"}
         Where models in torch are trained; ``"auto"`` is CUDA where there is a device.  ``"cuda"`` takes the
         chains of all other games there too, which ``"auto"`` leaves to the compiled kernels on the CPU.
@@ -116,9 +119,9 @@ class HCDV(Updating):
     neighbour_recall_ : float or None
         Share of the true nearest neighbours that the kernel utility works with: 1 up to 20,000 rows, where
         the search is exact, else measured on 1,000 rows; None without that utility.
-    missed_votes_ : dict of str to float
-        Share of the votes, by part of the sum, that was not cast as rows were valued out of core, measured on
-        a sample; empty after a fit in memory.
+    crossing_votes_ : dict of str to float
+        Share of the votes, by part of the sum, between rows of different parts where rows were valued out of
+        core, measured on a sample; empty after a fit in memory.
     kernel_widths_ : dict of str to float
         Width of the kernel by part, in units of the usual one.  The weights are ``result_.weights``.
 
@@ -133,6 +136,50 @@ class HCDV(Updating):
     >>> bool(is_flipped[suspects].mean() > 0.7)
     True
     """
+
+    # What explanations of the present values have in common; made at the first.
+    _explainer: Explainer | None = None
+
+    def explain(self, row: Any) -> Explanation:
+        """Why a row has its value: its parts, its place in the tree, who surrounds it, whom it helps and hurts.
+
+        The first call after a fit, load or update makes the vote games once more (about what the stage
+        "preparing the games" took) and keeps them; further ones compare one row with all others, O(n d).
+
+        Parameters
+        ----------
+        row : number, text or date
+            Name of the row, as in ``result_.ids`` and in :meth:`forget`; without names of their own rows are
+            numbered from 0 in the order of X.  For the row at a position k: ``model.result_.ids[k]``.
+
+        Returns
+        -------
+        Explanation
+            ``print`` shows it, ``to_dict()`` gives plain numbers and text.  Where no part of the utility lets
+            rows vote (kernel and forest do), and where the rows were valued out of core, its ``note`` says what
+            is left out.
+
+        Raises
+        ------
+        ValueError
+            If no row, or more than one, is named.
+        """
+        explainer = self.explainer()
+        if np.ndim(row) != 0:
+            raise ValueError(f"row must be the name of one row, got {np.size(row)} names.")
+        return explainer.explain(int(positions_of(row, self.result_.ids)[0]))
+
+    def explainer(self) -> Explainer:
+        """What :meth:`explain` asks: it goes by positions of rows, and holds for the present values only."""
+        self._followed()
+        if self._explainer is None or self._explainer.result is not self.result_:
+            self._explainer = Explainer.of(self)
+        return self._explainer
+
+    def __getstate__(self) -> dict[str, Any]:
+        state: dict[str, Any] = super().__getstate__()
+        state.pop("_explainer", None)  # as large as the games, and soon made again
+        return state
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted model to a folder: arrays, JSON and safetensors, with checksums; no pickle.
@@ -259,6 +306,8 @@ class HCDV(Updating):
         utility, n_jobs, random_state, verbose
             As in the class.
         """
+        if not np.iterable(K):
+            raise TypeError(f"K must be a list of numbers, got {short(K)}.")
         counts = [check_int(k, "K", 2) for k in K]
         if not counts or any(b % a for a, b in pairwise(counts)):
             raise ValueError(f"K must be numbers each of which divides the next, got {tuple(K)}.")

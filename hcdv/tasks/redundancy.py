@@ -11,6 +11,7 @@ from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import connected_components
 from sklearn.neighbors import NearestNeighbors
 
+from hcdv._duplicates import usual_gap
 from hcdv._validation import check_int, check_labels, check_number
 from hcdv.encoder import make_encoder
 from hcdv.engine import single_threaded_blas
@@ -23,8 +24,6 @@ from hcdv.tasks._values import frozen, values_of
 if TYPE_CHECKING:
     import pandas as pd
 
-# Rows whose nearest neighbour tells how far apart rows usually are.
-ROWS_ASKED = 2_000
 SHOWN_GROUPS = 10
 
 
@@ -223,8 +222,7 @@ def _places(rows: NDArray[np.float64], tolerance: float) -> tuple[NDArray[np.int
     if tolerance == 0 or m < 3:
         return place, 0.0
     near = NearestNeighbors().fit(distinct)
-    asked = np.arange(min(m, ROWS_ASKED)) * m // min(m, ROWS_ASKED)
-    radius = tolerance * float(np.median(near.kneighbors(distinct[asked], 2)[0][:, 1]))
+    radius = tolerance * usual_gap(near, distinct)
     graph: csr_matrix = near.radius_neighbors_graph(distinct, radius)
     return connected_components(graph, directed=False)[1].astype(np.int64)[place], radius
 
