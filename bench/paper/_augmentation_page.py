@@ -9,6 +9,7 @@ import numpy as np
 
 from bench.paper._candidates import FAMILIES
 from bench.paper._experiment import Row, chosen, markdown_table, mean_and_deviation, values_of
+from bench.paper._verdicts import verdict
 
 HCDV_PAPER, CHANCE = "HCDV, paper", "Random"
 METHODS = ("HCDV", HCDV_PAPER, "MCDS", "GS")
@@ -208,10 +209,6 @@ def points(gain: np.ndarray) -> str:
 
 def percent(shares: np.ndarray) -> str:
     return f"{shares.mean():.0%}" if len(shares) else "–"
-
-
-def verdict(holds: bool) -> str:
-    return "holds" if holds else "does not hold"
 
 
 def pictures(rows: list[Row], folder: Path) -> None:

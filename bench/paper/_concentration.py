@@ -9,6 +9,7 @@ from scipy.stats import beta
 from bench.bounds import DELTAS, FAMILIES, WORST, coverage_rows, draw_errors, simulate
 from bench.paper._experiment import Key, Row, chosen, markdown_table, values_of
 from bench.paper._slopes import slope
+from bench.paper._verdicts import Claim, Finding, count, verdict
 from hcdv.diagnostics import radius
 
 EVERY_FAMILY = {**FAMILIES, **WORST}
@@ -85,11 +86,25 @@ def looseness(lines: list[Row]) -> str:
 
 def promise(lines: list[Row]) -> str:
     """In how many cells it holds."""
-    kept = sum(line["outside"] <= line["delta"] * line["games"] for line in lines)
     return (
-        f"The share of games outside is at most delta in {kept} of {len(lines)} cells of family, sampler "
+        f"The share of games outside is at most delta in {count(kept(lines))} cells of family, sampler "
         "(independent and in antithetic pairs), T and delta."
     )
+
+
+def kept(lines: list[Row]) -> list[bool]:
+    """In which cells the share of games outside is at most delta."""
+    return [line["outside"] <= line["delta"] * line["games"] for line in lines]
+
+
+def in_short(rows: list[Row]) -> list[Claim]:
+    parts = kept(coverage(rows))
+    says = "of all games at most the share delta has an error beyond the radius"
+    told = (
+        f"in {count(parts)} cells; T = {PAPER['permutations']}, said to suffice, leaves a radius of "
+        f"{papers_radius():.2f} B among {PAPER['coalitions']} coalitions, v being from -B to B"
+    )
+    return [Claim("Proposition 1", says, Finding(verdict(*parts), told), None)]
 
 
 def rate(lines: list[Row]) -> str:
@@ -108,12 +123,16 @@ def enough(lines: list[Row]) -> str:
         f"{line['family']} {line['error_quantile']:.3f}"
         for line in chosen(lines, permutations=at, delta=0.05, sampler="plain")
     )
-    bound = radius(PAPER["permutations"], PAPER["coalitions"], value_range=2.0)
     return (
         f"That T = {PAPER['permutations']} suffices does not follow: for {PAPER['coalitions']} coalitions and "
-        f"|v| at most B the radius at delta = .05 is {bound:.2f} B. Errors are smaller; their 95% quantile at "
-        f"T = {at}, as a share of the range of v: {told}."
+        f"|v| at most B the radius at delta = .05 is {papers_radius():.2f} B. Errors are smaller; their 95% "
+        f"quantile at T = {at}, as a share of the range of v: {told}."
     )
+
+
+def papers_radius() -> float:
+    """In units of B."""
+    return radius(PAPER["permutations"], PAPER["coalitions"], value_range=2.0)
 
 
 def draw(left: Any, right: Any, rows: list[Row]) -> None:

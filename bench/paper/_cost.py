@@ -16,6 +16,7 @@ from sklearn.linear_model import LogisticRegression
 
 from bench.paper._experiment import Key, Row, markdown_table, values_of
 from bench.paper._slopes import told_slope
+from bench.paper._verdicts import Claim, Finding, verdict
 from hcdv import HCDV, Hierarchy
 from hcdv.datasets import Dataset, make_synthetic
 from hcdv.diagnostics import evaluations_for, level_sizes
@@ -141,6 +142,39 @@ def claims(rows: list[Row]) -> list[str]:
         f"about 10^{lgamma(m + 1) / log(10):.0f}. Exact values of the {K} children of one node need {1 << K} "
         "coalitions.",
     ]
+
+
+def in_short(rows: list[Row]) -> list[Claim]:
+    rows = sorted(rows, key=lambda row: row["n"])
+    return [
+        Claim(
+            "Eqs. 16-17",
+            "evaluations grow like T K log n, and are ten times or more below those of flat permutations",
+            *(below_flat(rows, name) for name in ("chains", "nodes")),
+        )
+    ]
+
+
+def below_flat(rows: list[Row], name: str) -> Finding:
+    """Growth is that from the smallest n to the largest, which no constant changes."""
+    first, last = rows[0], rows[-1]
+    grown, promised = (
+        figure(last) / figure(first)
+        for figure in (lambda row: row[f"evaluations_{name}"], lambda row: simplified(row["n"]))
+    )
+    saved = [row["evaluations_flat"] / row[f"evaluations_{name}"] for row in rows]
+    parts = [grown <= promised] if len(rows) > 1 else []
+    told = (
+        f"{min(saved):.0f} to {max(saved):.0f} times below flat (10 to 100)"
+        if max(saved) > 1
+        else "as many as flat"
+    )
+    if parts:
+        told += f"; {grown:.0f} times as many for {last['n'] // first['n']} times the rows ({promised:.0f})"
+    if name == "chains":
+        seconds = last["seconds_flat"] / last["seconds_chains"]
+        told += f"; but none trains a model, which saves {seconds:,.0f} times the seconds at n = {last['n']:,}"
+    return Finding(verdict(*parts, min(saved) >= 10), told)
 
 
 def simplified(n: int) -> int:

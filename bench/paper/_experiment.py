@@ -1,10 +1,11 @@
 """What an experiment is: cells that are measured one by one, and words and pictures made of them.
 
-A module of this package is one, with four functions:
+A module of this package is one, with five functions:
 
 - ``cells(scale)``: the work, a list of keys (dicts of plain values), in the order it is to be done;
 - ``measure(scale, **key)``: figures of one cell, a dict of what JSON holds;
-- ``section(rows)``: Markdown with our figures beside the printed ones;
+- ``section(rows)``: Markdown with our figures beside the printed ones, under one heading of level 2;
+- ``in_short(rows)``: the claims of the paper that the section looks at, and what they come to;
 - ``pictures(rows, folder)``: plots, as files that ``section`` names; may write none.
 
 A row is a cell's key, its figures, and ``seconds`` and ``commit`` of the measurement.
@@ -17,6 +18,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+
+from bench.paper._verdicts import Claim
 
 # What fits a CI run of minutes, an afternoon on two cores, a machine with a GPU, and what the paper used.
 SCALES = ("ci", "laptop", "gpu", "paper")
@@ -33,6 +36,8 @@ class Experiment(Protocol):
     def measure(self, scale: str, **key: Any) -> dict[str, Any]: ...
 
     def section(self, rows: list[Row]) -> str: ...
+
+    def in_short(self, rows: list[Row]) -> list[Claim]: ...
 
     def pictures(self, rows: list[Row], folder: Path) -> None: ...
 
@@ -56,7 +61,7 @@ def mean_and_deviation(figures: np.ndarray, digits: int = 3) -> str:
     return told if np.isnan(deviation) else f"{told} ± {deviation:.{digits}f}"
 
 
-def markdown_table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
-    """A table of GitHub's Markdown, the first column left, the others right."""
-    out = ["| " + " | ".join(head) + " |", "|---|" + "---:|" * (len(head) - 1)]
+def markdown_table(head: Sequence[str], lines: Iterable[Sequence[str]], *, of_words: bool = False) -> str:
+    """A table of GitHub's Markdown, the first column left, the others right unless they hold words."""
+    out = ["| " + " | ".join(head) + " |", "|---|" + ("---|" if of_words else "---:|") * (len(head) - 1)]
     return "\n".join([*out, *("| " + " | ".join(line) + " |" for line in lines)])

@@ -13,6 +13,7 @@ import numpy as np
 
 from bench.paper._experiment import Key, Row, chosen, markdown_table, values_of
 from bench.paper._slopes import slope
+from bench.paper._verdicts import Claim, Finding, count, verdict
 from hcdv import HCDV, Hierarchy
 from hcdv.allocation import Literal
 from hcdv.datasets import flip_labels, make_synthetic
@@ -115,14 +116,33 @@ def relative_size(row: Row) -> float:
 
 def efficiency(rows: list[Row]) -> str:
     """Whether Eq. 24 holds, and why."""
-    slack = [ROUNDING * max(row["largest_row"], abs(row["total"])) for row in rows]
-    within = sum(row["gap"] <= row["bound"] + rounding for row, rounding in zip(rows, slack, strict=True))
-    nothing = sum(row["gap"] <= rounding for row, rounding in zip(rows, slack, strict=True))
+    nothing = sum(row["gap"] <= rounding(row) for row in rows)
     return (
-        f"Eq. 24 holds in {within} of {len(rows)} cells, up to rounding; in {nothing} the gap is no more than "
+        f"Eq. 24 holds in {count(within(rows))} cells, up to rounding; in {nothing} the gap is no more than "
         "that. Along any permutation marginal contributions add up to v(all) - v(none), and pots are handed "
         "down whole: neither depth nor T moves the sum, and it says nothing of Monte-Carlo error."
     )
+
+
+def rounding(row: Row) -> float:
+    return ROUNDING * max(row["largest_row"], abs(row["total"]))
+
+
+def within(rows: list[Row]) -> list[bool]:
+    """In which cells the gap is at most the bound, up to rounding."""
+    return [row["gap"] <= row["bound"] + rounding(row) for row in rows]
+
+
+def in_short(rows: list[Row]) -> list[Claim]:
+    winter = chosen(rows, allocation="winter")
+    literal = [row for row in rows if row["allocation"] != "winter"]
+    findings = []
+    for mine in (winter, literal):
+        parts = within(mine)
+        told = f"in {count(parts)} cells; largest gap {max(row['gap'] for row in mine):.1g}" if mine else ""
+        findings.append(Finding(verdict(*parts), told))
+    says = "values sum to v(all) - v(none) but for the error of each level"
+    return [Claim("Theorem 1", says, *findings)]
 
 
 def of_winter(rows: list[Row]) -> list[str]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from bench.paper._experiment import SCALES, Experiment
+from bench.paper._experiment import SCALES, Experiment, Row
 from bench.paper._store import ROOT, ResultsError, Store
+from bench.paper._summary import summary
 
 PAGE = ROOT / "docs" / "paper.md"
 # Order on the page.
@@ -29,20 +30,33 @@ def text(results: Path, experiments: Mapping[str, Experiment]) -> str:
     ResultsError
         If none was: the page that is there is worth more than an empty one.
     """
-    parts = [INTRODUCTION]
+    sections, claims = [], []
     for name, module in experiments.items():
         store = largest(results, name)
         if store is None:
             continue
-        machine = store.record["machine"]
-        parts.append(module.section(store.rows).strip() + "\n")
-        parts.append(
-            f"*Scale `{store.scale}`, {machine['cores']} cores of {machine['processor']}, "
-            f"Python {machine['python']}, scikit-learn {machine['scikit-learn']}.*\n"
-        )
-    if len(parts) == 1:
+        section = module.section(store.rows).strip()
+        claims += [(claim, section.splitlines()[0]) for claim in module.in_short(store.rows)]
+        sections += [f"{section}\n", footer(store)]
+    if not sections:
         raise ResultsError(f"nothing was measured in {results}; nothing is written.")
-    return "\n".join(parts)
+    return "\n".join([INTRODUCTION, summary(claims), *sections])
+
+
+def footer(store: Store) -> str:
+    """Where the rows come from; the machine is kept once, as it was at the last cell."""
+    machine = store.record["machine"]
+    return (
+        f"*Scale `{store.scale}`, {origins(store.rows)}{machine['cores']} cores of {machine['processor']}, "
+        f"Python {machine['python']}, scikit-learn {machine['scikit-learn']}.*\n"
+    )
+
+
+def origins(rows: list[Row]) -> str:
+    """Of how many commits, and processors where rows tell these."""
+    counts = {kind: len({row[kind] for row in rows if kind in row}) for kind in ("commit", "processor")}
+    told = [f"{n} {kind}s" for kind, n in counts.items() if n > 1]
+    return f"cells of {' and '.join(told)}, the last one on " if told else ""
 
 
 def largest(results: Path, name: str) -> Store | None:

@@ -134,13 +134,19 @@ def won(names: list[str], lost: list[str]) -> str:
 
 def lost_to(rows: list[Row], name: str, figure: str = "score") -> str:
     """The best other method, by its ``figure``, where it is better than HCDV."""
-    scores = {method: values_of(rows, figure, set=name, method=method) for method in OF_THE_PAPER}
-    mean = {method: float(found.mean()) for method, found in scores.items() if len(found)}
     ours = values_of(rows, "score", set=name, method="HCDV").mean()
-    best = max(mean, key=mean.__getitem__, default=None)
-    if best is None or ours >= mean[best] - EQUAL:
+    best = best_other(rows, name, "HCDV", figure)
+    if best is None or ours >= best[1] - EQUAL:
         return ""
-    return f"{TITLES[name]} ({best} {mean[best]:.3f}, HCDV {ours:.3f})"
+    return f"{TITLES[name]} ({best[0]} {best[1]:.3f}, HCDV {ours:.3f})"
+
+
+def best_other(rows: list[Row], name: str, method: str, figure: str = "score") -> tuple[str, float] | None:
+    """The best of the paper's methods but ``method``, and its mean."""
+    others = [other for other in OF_THE_PAPER if other != method]
+    found = {other: values_of(rows, figure, set=name, method=other) for other in others}
+    means = {other: float(scores.mean()) for other, scores in found.items() if len(scores)}
+    return max(means.items(), key=lambda item: item[1], default=None)
 
 
 def below_chance(rows: list[Row], name: str) -> str:

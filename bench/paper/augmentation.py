@@ -31,6 +31,7 @@ from typing import Any
 import numpy as np
 
 from bench.paper._augmentation_page import CHANCE, HCDV_PAPER, METHODS, SLICES, pictures, section
+from bench.paper._augmentation_verdicts import in_short
 from bench.paper._candidates import FAMILIES, PLANS, Plan, Pool, keep, load, place, pool_of
 from bench.paper._experiment import Key
 from hcdv import HCDV, baselines
@@ -38,7 +39,7 @@ from hcdv._device import resolve_device
 from hcdv.encoder import make_encoder
 from hcdv.tasks import rank_augmentations
 
-__all__ = ["cells", "measure", "pictures", "section"]
+__all__ = ["cells", "in_short", "measure", "pictures", "section"]
 
 REPLACED = 0.3
 # A slice begins after this share of the candidates; the last one ends with them.

@@ -44,6 +44,7 @@ from bench.paper._marketplace_page import (
     pictures,
     section,
 )
+from bench.paper._marketplace_verdicts import in_short
 from bench.paper._sellers import SELLERS, Market, adult_market, generated_market
 from hcdv import HCDV, baselines
 from hcdv.allocation import Literal
@@ -52,7 +53,7 @@ from hcdv.result import ValuationResult
 from hcdv.shapley import exact_values
 from hcdv.tasks import marketplace_payouts
 
-__all__ = ["cells", "measure", "pictures", "section"]
+__all__ = ["cells", "in_short", "measure", "pictures", "section"]
 
 BUYER = Logistic(metric=METRIC)
 # Fits of thousands of prefixes need not be finer: the noise of a permutation is what counts.

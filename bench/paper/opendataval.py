@@ -19,44 +19,12 @@ import numpy as np
 
 from bench._measure import machine
 from bench.paper._experiment import Key, Row, chosen, markdown_table, mean_and_deviation, values_of
+from bench.paper._table3 import OURS, PAPER, PRINTED_TASKS, printed
+from bench.paper._verdicts import NOTHING, Claim, Finding, count
+from bench.paper._verdicts import verdict as word
 from bench.protocol import CLOSE, LEVELS, METHODS, TASKS, Figures, figures, one_cell, verdict
 from bench.protocol import PAPER as SETS
 
-OURS = "HCDV"
-PRINTED_TASKS = ("nld", "dr", "da")
-# Table 3: NLD 5%, 15%, DR 5%, 15%, DA 5%, 15%; of CIFAR-10, BBC and IMDB.
-PAPER: dict[str, tuple[tuple[float, ...], ...]] = {
-    "Random": (
-        (0.11, 0.19, 0.61, 0.60, 0.25, 0.41),
-        (0.11, 0.19, 0.90, 0.88, 0.68, 0.81),
-        (0.10, 0.16, 0.77, 0.75, 0.62, 0.68),
-    ),
-    "LOO": (
-        (0.13, 0.18, 0.62, 0.60, 0.15, 0.32),
-        (0.11, 0.17, 0.90, 0.88, 0.61, 0.77),
-        (0.11, 0.18, 0.77, 0.74, 0.53, 0.59),
-    ),
-    "Data Shapley": (
-        (0.13, 0.25, 0.61, 0.59, 0.12, 0.18),
-        (0.12, 0.20, 0.89, 0.87, 0.08, 0.12),
-        (0.17, 0.28, 0.75, 0.69, 0.36, 0.33),
-    ),
-    "KNN-Shapley": (
-        (0.14, 0.28, 0.60, 0.57, 0.13, 0.15),
-        (0.19, 0.29, 0.88, 0.86, 0.13, 0.12),
-        (0.17, 0.29, 0.76, 0.68, 0.41, 0.37),
-    ),
-    "DU-Shapley": (
-        (0.14, 0.30, 0.61, 0.55, 0.11, 0.14),
-        (0.18, 0.34, 0.89, 0.85, 0.07, 0.11),
-        (0.18, 0.32, 0.76, 0.66, 0.33, 0.34),
-    ),
-    OURS: (
-        (0.16, 0.33, 0.57, 0.52, 0.09, 0.12),
-        (0.21, 0.35, 0.86, 0.83, 0.05, 0.09),
-        (0.20, 0.35, 0.74, 0.66, 0.29, 0.30),
-    ),
-}
 PLAYERS = {"groups": "100 data sets of ten rows as players, as in the paper", "rows": "1,000 rows as players"}
 INTRODUCTION = """## Table 3: the OpenDataVal protocol
 
@@ -118,6 +86,47 @@ def section(rows: list[Row]) -> str:
     return "\n".join(parts)
 
 
+SAYS = {
+    "nld": "it finds the shifted labels best, in every cell",
+    "dr": "taking away its highest players costs most accuracy, in every cell",
+    "da": "its lowest players train the worst model, in every cell",
+}
+
+
+def in_short(rows: list[Row]) -> list[Claim]:
+    return [
+        Claim(f"Table 3, {TASKS[task][:-2]}", says, first(rows, task), NOTHING) for task, says in SAYS.items()
+    ]
+
+
+def first(rows: list[Row], task: str) -> Finding:
+    """In how many cells HCDV is first among the paper's methods; 100 data sets decide, as in the paper."""
+    told, parts = [], list[bool]()
+    for players, name in (("groups", "cells"), ("rows", "with rows as players")):
+        mine = whole([row for row in rows if row["players"] == players and row["method"] in PAPER])
+        found = margins(figures(mine, players), task)
+        if len({row["method"] for row in mine}) < 2 or not found:
+            continue
+        is_first = [margin >= 0 for margin in found]
+        close = sum(margin >= -CLOSE for margin in found)
+        parts = parts or is_first
+        told.append(f"{count(is_first)} {name}")
+        if close > sum(is_first):
+            told[-1] += f" ({close} within {CLOSE:g})"
+        told[-1] += f", mean {beside_printed(mine, task)}"
+        if task == "dr" and chosen(mine, method="Random"):
+            told[-1] += f", costs {cost_of_highest(mine)}"
+    return Finding(word(*parts), "; ".join(told))
+
+
+def beside_printed(rows: list[Row], task: str) -> str:
+    """HCDV's mean over the cells that are printed too."""
+    cells = dict.fromkeys((row["set"], row["level"]) for row in chosen(rows, method=OURS))
+    theirs = {cell: figure for cell in cells if (figure := printed(OURS, cell[0], task, cell[1])) is not None}
+    ours = [values_of(rows, task, method=OURS, set=name, level=level).mean() for name, level in theirs or cells]
+    return f"{np.mean(ours):.2f}" + (f" ({np.mean(list(theirs.values())):.2f})" if theirs else "")
+
+
 def pictures(rows: list[Row], folder: Path) -> None:
     """None: Table 3 is a table."""
 
@@ -144,13 +153,6 @@ def beside(rows: list[Row], method: str, name: str, task: str, level: float) -> 
     ours = mean_and_deviation(values_of(rows, task, method=method, set=name, level=level))
     theirs = printed(method, name, task, level)
     return ours if theirs is None else f"{ours} / {theirs:.2f}"
-
-
-def printed(method: str, name: str, task: str, level: float) -> float | None:
-    """What Table 3 says."""
-    if method not in PAPER or name not in SETS:
-        return None
-    return PAPER[method][SETS.index(name)][2 * PRINTED_TASKS.index(task) + LEVELS.index(level)]
 
 
 def whole(rows: list[Row]) -> list[Row]:
@@ -188,22 +190,27 @@ def gain(task: str, one: float, other: float) -> float:
 
 def targets(rows: list[Row], players: str) -> list[str]:
     """HCDV against every other method at 15%, and against chance everywhere."""
-    mine = figures(rows, players)
-    margins = [
-        min(gain(task, ours, mean) for key, (mean, _) in mine.items() if key[1:] == (name, task, level))
-        for (method, name, task, level), (ours, _) in mine.items()
-        if method == OURS and task in PRINTED_TASKS and level == TARGET_LEVEL
-    ]
-    first, close = (sum(margin >= -slack for margin in margins) for slack in (0.0, CLOSE))
-    share = f"{first / len(margins):.0%}" if margins else "none measured"
+    mine = figures(chosen(rows, level=TARGET_LEVEL), players)
+    found = [margin for task in PRINTED_TASKS for margin in margins(mine, task)]
+    first, close = (sum(margin >= -slack for margin in found) for slack in (0.0, CLOSE))
+    share = f"{first / len(found):.0%}" if found else "none measured"
     lines = [
-        f"At {TARGET_LEVEL:.0%}: at least as good as every other method in {first} of {len(margins)} cells of "
+        f"At {TARGET_LEVEL:.0%}: at least as good as every other method in {first} of {len(found)} cells of "
         f"NLD, DR and DA ({share}; asked for: {TARGET:.0%}), within {CLOSE:g} in {close}."
     ]
     if chosen(rows, method="Random") and len({row["seed"] for row in rows}) > 1:
         said = ", ".join(below_chance(rows)) or "never"
         lines.append(f"Below Random by more than {CLOSE:g} and two standard errors (asked for: never): {said}.")
     return lines
+
+
+def margins(mine: Figures, task: str) -> list[float]:
+    """By how much HCDV is behind the best method of each cell, at most 0."""
+    return [
+        min(gain(task, ours, mean) for key, (mean, _) in mine.items() if key[1:] == (name, task, level))
+        for (method, name, what, level), (ours, _) in mine.items()
+        if method == OURS and what == task
+    ]
 
 
 def below_chance(rows: list[Row]) -> Iterator[str]:
@@ -223,14 +230,18 @@ def below_chance(rows: list[Row]) -> Iterator[str]:
 
 def highest_rows(rows: list[Row]) -> str:
     """What DR comes to: highest rows against random ones."""
+    return f"Taking away HCDV's highest players costs {cost_of_highest(rows)}, mean of all cells."
+
+
+def cost_of_highest(rows: list[Row]) -> str:
+    """Beside that of random ones, of all cells."""
     ours, chance = (values_of(rows, "dr", method=method).mean() for method in (OURS, "Random"))
     theirs = np.mean([
         PAPER["Random"][k][j] - PAPER[OURS][k][j] for k in range(len(SETS)) for j in (2, 3)
     ])  # fmt: skip
     return (
-        f"Taking away HCDV's highest players costs {100 * abs(chance - ours):.1f} points of accuracy "
-        f"{'more' if chance >= ours else 'less'} than taking away random ones (printed: {100 * theirs:.1f}), "
-        "mean of all cells."
+        f"{100 * abs(chance - ours):.1f} points of accuracy {'more' if chance >= ours else 'less'} than taking "
+        f"away random ones (printed: {100 * theirs:.1f})"
     )
 
 

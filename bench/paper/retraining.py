@@ -41,6 +41,7 @@ from bench.paper._methods import (
     mcds_within,
 )  # fmt: skip
 from bench.paper._retraining_page import pictures, section
+from bench.paper._retraining_verdicts import in_short
 from bench.paper._tasks import TASKS, fashion
 from hcdv import HCDV
 from hcdv.datasets import Dataset
@@ -48,7 +49,7 @@ from hcdv.hierarchy import Hierarchy
 from hcdv.result import ValuationResult
 from hcdv.tasks.stability import Repeats
 
-__all__ = ["cells", "measure", "pictures", "section"]
+__all__ = ["cells", "in_short", "measure", "pictures", "section"]
 
 FRACTION = 0.3
 N_REPEATS, EPSILON = 5, 1e-12

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from bench.paper._experiment import Key, Row, markdown_table, mean_and_deviation, values_of
+from bench.paper._verdicts import NOTHING, Claim, Finding, verdict
 from bench.streaming import METHODS, SIZES, interval, one_stream, summary
 
 # What Section 5 says of Figure 3, whose own figures are printed in a picture only.
@@ -67,6 +68,58 @@ def section(rows: list[Row]) -> str:
     picture = f"![Four measures of four ways to value a stream](images/{PICTURE})\n"
     return "\n".join(
         [introduction, markdown_table(head, table), "", picture, *(f"- {line}" for line in claims(lines)), ""]
+    )
+
+
+def in_short(rows: list[Row]) -> list[Claim]:
+    lines = by_method(rows)
+    found = summary("days", lines)
+    says = {
+        "gain": f"updates keep {PAPER['ratio_of_gains']:.1%} of the AUC that valuing anew gains over chance",
+        "compute": f"updates take {PAPER['speedup']:g} times less compute, each under {PAPER['latency']:g} s",
+        "group Shapley": "valuing anew by group Shapley has a lower AUC and takes longer",
+    }
+    findings = (kept(found), cheaper(found), beats_groups(lines))
+    return [
+        Claim(f"Figure 3, {name}", what, finding, NOTHING)
+        for (name, what), finding in zip(says.items(), findings, strict=True)
+    ]
+
+
+def kept(found: dict[str, Any]) -> Finding:
+    """By the rule of the paper and by ours; without a gain there is nothing to keep."""
+    parts, told = [], []
+    for rule, words in WORDS.items():
+        ratio = found[rule]["ratio_of_gains"]
+        parts.append(ratio is not None and ratio >= PAPER["ratio_of_gains"])
+        told.append(
+            f"{words} no gain to keep (AUC {found[rule]['gain']:+.3f})"
+            if ratio is None
+            else f"{words} {ratio:.1%}"
+        )
+    return Finding(verdict(*parts), f"chosen {', '.join(told)} (printed: {PAPER['ratio_of_gains']:.1%})")
+
+
+def cheaper(found: dict[str, Any]) -> Finding:
+    speedup, latency = found["speedup"], found["latency"]
+    return Finding(
+        verdict(speedup >= PAPER["speedup"], latency < PAPER["latency"]),
+        f"{speedup:.1f} times ({PAPER['speedup']:g}), {latency:.2f} s an update (under {PAPER['latency']:g} s)",
+    )
+
+
+def beats_groups(lines: list[Row]) -> Finding:
+    less = {
+        words: float((values_of(lines, f"auc_{rule}", method="incremental")
+                      - values_of(lines, f"auc_{rule}", method="group")).mean())
+        for rule, words in WORDS.items()
+    }  # fmt: skip
+    ours, group = (values_of(lines, "seconds", method=method).mean() for method in ("incremental", "group"))
+    told = ", ".join(f"{-gap:+.3f} {words}" for words, gap in less.items())
+    parts = [gap > 0 for gap in less.values()]
+    return Finding(
+        verdict(*parts, bool(group > ours)),
+        f"its AUC less that of updates {told}; {group / ours:.1f} times the seconds",
     )
 
 
@@ -127,8 +180,7 @@ def group_shapley(lines: list[Row]) -> str:
         difference, half = interval(group - ours)
         differences.append(f"{difference:+.4f}{f' ± {half:.4f}' if np.isfinite(half) else ''} {words}")
     seconds, latency = (
-        values_of(lines, figure, method="group").mean()
-        / values_of(lines, figure, method="incremental").mean()
+        values_of(lines, figure, method="group").mean() / values_of(lines, figure, method="incremental").mean()
         for figure in ("seconds", "latency_mean")
     )
     return (

@@ -18,6 +18,7 @@ from typing import Any
 from bench.bounds import BUDGETS
 from bench.paper import _concentration, _cost, _gap
 from bench.paper._experiment import Key, Row, chosen
+from bench.paper._verdicts import Claim
 
 PARTS = {"concentration": _concentration, "gap": _gap, "cost": _cost}
 
@@ -78,6 +79,11 @@ def measure(scale: str, *, part: str, **key: Any) -> dict[str, Any]:
 def section(rows: list[Row]) -> str:
     texts = [module.text(chosen(rows, part=part)) for part, module in PARTS.items() if chosen(rows, part=part)]
     return "\n".join(["## Theory: Proposition 1, Theorem 1, Eqs. 16-17\n", *texts])
+
+
+def in_short(rows: list[Row]) -> list[Claim]:
+    those = {part: chosen(rows, part=part) for part in PARTS}
+    return [claim for part, module in PARTS.items() if those[part] for claim in module.in_short(those[part])]
 
 
 def pictures(rows: list[Row], folder: Path) -> None:

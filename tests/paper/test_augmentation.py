@@ -195,3 +195,31 @@ def test_differences_pair_runs_and_claims_follow_the_figures():
     claims = page.gain_claims(rows)
     assert "2.8 points*: holds" in claims[0] and "MCDS" in claims[1] and "does not hold" in claims[1]
     assert len(claims) == 2
+
+
+def top(method, run=0, **figures):
+    return {"what": "slice", "run": run, "method": method, "slice": "top", **figures}
+
+
+def test_in_short():
+    families = {"affine": 0.3, "colour": 0.2, "cutout": 0.1, "diffusion": 0.4}
+    rows = [
+        top("HCDV", accuracy=0.9, overlap=0.5, classes=10, **{f"share_{f}": s for f, s in families.items()}),
+        top("HCDV, paper", accuracy=0.895, cluster_overlap=0.9, classes=9),
+        top("MCDS", accuracy=0.89),
+        top("GS", accuracy=0.891),
+        {**top("HCDV", accuracy=0.87), "slice": "bottom"},
+        {**top("HCDV, paper", accuracy=0.88), "slice": "bottom"},
+    ]
+    gains, unseen, classes, families = augmentation.in_short(rows)
+    # Asked for: .028 over its bottom, .009 over the others.
+    assert gains.default == ("holds", "points: +3.0 over its bottom (2.8), +1.0 over MCDS (0.9 to 1.2), "
+                             "+0.9 over GS (0.9 to 1.2)")  # fmt: skip
+    assert gains.literal.verdict == "does not hold"
+    assert unseen.default == ("holds", "50% (42%)") and unseen.literal == ("does not hold", "10% (42%)")
+    assert classes.default.verdict == "holds" and classes.literal.verdict == "does not hold"
+    assert families.default.verdict == "holds" and families.literal.verdict == "not tested"
+    rows[0] |= {"share_cutout": 0.35, "accuracy": 0.8995}
+    again = augmentation.in_short(rows)
+    assert again[0].default.verdict == again[3].default.verdict == "partly"
+    assert {claim.default.verdict for claim in augmentation.in_short([])} == {"not tested"}

@@ -10,6 +10,7 @@ import pytest
 from bench.paper import __main__ as cli
 from bench.paper import _page
 from bench.paper._store import RESULTS, ResultsError, Store, claimed, run_cells
+from bench.paper._verdicts import Claim, Finding, verdict
 
 ROOT = Path(__file__).parents[2]
 
@@ -33,6 +34,9 @@ class Counting:
 
     def section(self, rows):
         return "## Counting\n\n" + " ".join(str(row["is"]) for row in rows)
+
+    def in_short(self, rows):
+        return [Claim("Table 0", "squares grow", Finding(verdict(len(rows) > 2), "to 4"), None)]
 
     def pictures(self, rows, folder):
         (folder / "paper_counting.txt").write_text(str(len(rows)))
@@ -63,6 +67,7 @@ def test_the_page_shows_the_largest_scale(tmp_path):
     _page.write(page, tmp_path, {"counting": experiment, "missing": experiment})
     assert "0 1 4" in page.read_text() and "`laptop`" in page.read_text() and "`ci`" not in page.read_text()
     assert (tmp_path / "docs" / "images" / "paper_counting.txt").read_text() == "3"
+    assert "| [Table 0](#counting) | squares grow | **holds**: to 4 | – |" in page.read_text()
 
 
 def test_names_and_scales(tmp_path, monkeypatch, capsys):
@@ -144,7 +149,8 @@ def test_a_store_refuses_what_is_no_result(tmp_path):
 def test_every_name_has_its_module():
     for name in set(cli.EXPERIMENTS.values()):
         module = cli.experiment(name)
-        assert all(callable(getattr(module, part)) for part in ("cells", "measure", "section", "pictures"))
+        parts = ("cells", "measure", "section", "in_short", "pictures")
+        assert all(callable(getattr(module, part)) for part in parts)
         for scale in ("ci", "laptop", "gpu", "paper"):
             keys = [json.dumps(key, sort_keys=True) for key in module.cells(scale)]
             assert keys and len(set(keys)) == len(keys)

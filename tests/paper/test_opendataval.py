@@ -113,3 +113,28 @@ def test_what_is_kept_is_whole():
     rows = json.loads((RESULTS / "laptop" / "opendataval.json").read_text())["rows"]
     kept = [tuple(row[name] for name in ("players", "set", "level", "seed", "method")) for row in rows]
     assert sorted(kept) == sorted(tuple(key.values()) for key in opendataval.cells("laptop"))
+
+
+@pytest.mark.parametrize(("dr", "word"), [(0.70, "holds"), (0.803, "does not hold")])
+def test_in_short(dr, word):
+    rows = rows_of(
+        {"HCDV": (0.9, dr, 0.1), "LOO": (0.9, 0.8, 0.2), "Random": (0.1, 0.85, 0.3)}, players="groups"
+    )
+    nld, by_dr, da = opendataval.in_short(rows)
+    assert nld.default == ("holds", f"2 of 2 cells, mean 0.90 ({(0.21 + 0.35) / 2:.2f})")
+    assert by_dr.default.verdict == word and da.default.verdict == "holds"
+    close = "" if word == "holds" else " (2 within 0.005)"
+    assert by_dr.default.told.startswith(f"{2 if word == 'holds' else 0} of 2 cells{close}, mean {dr:.2f} ")
+    assert f"{100 * (0.85 - dr):.1f} points of accuracy more than" in by_dr.default.told
+    assert {claim.literal.verdict for claim in (nld, by_dr, da)} == {"not tested"}
+
+
+def test_data_sets_as_players_decide():
+    ours, lower = {"HCDV": (0.9, 0.7, 0.1)}, {"LOO": (0.8, 0.8, 0.2)}
+    higher = {"LOO": (0.95, 0.6, 0.05)}
+    rows = rows_of(ours | lower, players="groups") + rows_of(ours | higher)
+    for claim in opendataval.in_short(rows):
+        assert claim.default.verdict == "holds" and "; 0 of 2 with rows as players" in claim.default.told
+    assert {claim.default.verdict for claim in opendataval.in_short(rows_of(ours))} == {"not tested"}
+    by_level = {("HCDV", "bbc", 0.05): (0.7, 0.7, 0.1), ("HCDV", "bbc", 0.15): (0.9, 0.7, 0.1)}
+    assert opendataval.in_short(rows_of(by_level | lower, players="groups"))[0].default.verdict == "partly"

@@ -152,3 +152,64 @@ def test_cells_of_the_smallest_scale():
     assert 0.8 < found["score"] < 1.0 and found["flipped"] < 0.15 and found["auc"] > 0.9
     found = retraining.measure("ci", "stability", set="digits", method="HCDV, same tree")
     assert found["spearman"] > 0.9 and found["median_cv"] < 0.5
+
+
+def words(claims):
+    return {claim.source: (claim.default.verdict, claim.literal and claim.literal.verdict) for claim in claims}
+
+
+def test_scores_in_short():
+    """Printed: HCDV .058 ahead of MCDS on Synthetic, .016 on Adult."""
+
+    def rows(synthetic, adult, literal):
+        return [
+            row(method, score, name=name, noise=0.0)
+            for name, ours in (("synthetic", synthetic), ("adult", adult))
+            for method, score in (("HCDV", ours), ("HCDV, paper", literal), ("MCDS", 0.8), ("Random", 0.7))
+        ]
+
+    found = words(retraining.in_short(rows(0.86, 0.82, 0.79)))
+    assert found["Table 1, score"] == found["Table 1, lead"] == ("holds", "does not hold")
+    found = words(retraining.in_short(rows(0.85, 0.78, 0.81)))
+    assert found["Table 1, score"] == ("partly", "holds")
+    assert found["Table 1, lead"] == ("does not hold", "does not hold")
+    score, lead, *_ = retraining.in_short(rows(0.86, 0.8, 0.79))
+    assert score.default.told == "2 of 2 sets" and score.literal.told == "0 of 2 sets"
+    assert lead.default == ("partly", "Synthetic +6.0 over MCDS (+5.8 over MCDS); "
+                            "Adult +0.0 over MCDS (+1.6 over MCDS)")  # fmt: skip
+    assert set(words(retraining.in_short([])).values()) == {("not tested", "not tested")}
+
+
+def test_flips_do_not_decide_what_is_printed_of_clean_labels():
+    rows = [row("HCDV", 0.9, noise=0.0), row("MCDS", 0.8, noise=0.0), row("HCDV", 0.7), row("MCDS", 0.8)]
+    score = retraining.in_short(rows)[0].default
+    assert score == ("holds", "1 of 1 sets; with 15% of the labels flipped, which is not printed, 0 of 1")
+
+
+@pytest.mark.parametrize(("cv", "word"), [(0.3, "holds"), (0.31, "does not hold")])
+def test_stability_in_short(cv, word):
+    """By a quarter below the steadier of the two."""
+    rows = [
+        {"what": "stability", "set": "synthetic", "method": method, "mean_cv": a}
+        for method, a in (("HCDV", cv), ("MCDS", 0.5), ("GS", 0.4), ("HCDV, same tree", 0.1))
+    ]
+    claim = retraining.in_short(rows)[2]
+    n = int(word == "holds")
+    told = f"{n} of 1 sets (1 of 1 with the same tree for all seeds): Synthetic {cv:.3f} (0.049)"
+    assert claim.default == (word, told)
+    assert claim.literal.verdict == "not tested"
+
+
+def test_time_in_short():
+    seconds = {"HCDV": 2.0, "HCDV, paper": 7.0, "MCDS": 6.0, "GS": 1.0}
+    rows = [row(method, 0.9, value_seconds=s, evaluations=100) for method, s in seconds.items()]
+    # Of Fashion-MNIST all images count.
+    rows += [row(method, 0.9, name="fashion", value_seconds=s) for method, s in seconds.items()]
+    rows += [
+        {"what": "time", "set": "fashion", "n": 60_000, "method": method, "value_seconds": s, "evaluations": 1}
+        for method, s in (("HCDV", 1.0), ("MCDS", 4.0), ("GS", 2.0))
+    ]
+    claim = retraining.in_short(rows)[-1]
+    assert (claim.default.verdict, claim.literal.verdict) == ("partly", "does not hold")
+    assert "in 3 of 4 comparisons" in claim.default.told and "in 0 of 2 comparisons" in claim.literal.told
+    assert "MCDS takes 3 to 4 times as long (3.6 to 5.4)" in claim.default.told

@@ -73,3 +73,29 @@ def test_a_stream_of_ci():
     assert [one["method"] for one in row["methods"]] == list(stream.NAMES)
     assert np.all(values_of(row["methods"], "n_updates") == 2)
     assert stream.section([{"seed": 0, **row}]).startswith("## Figure 3")
+
+
+def test_in_short():
+    gain, compute, groups = stream.in_short(rows_of())
+    # .985 / 1.005 of the gain; 7 s beside 2 s; groups below in each AUC.
+    assert gain.default.verdict == "does not hold" and gain.default.told.count("98.0%") == 3
+    assert compute.default == ("holds", "3.5 times (2.5), 0.20 s an update (under 2 s)")
+    assert groups.default.verdict == "holds" and groups.default.told.endswith("; 2.5 times the seconds")
+    assert "its AUC less that of updates -0.049 over all rows" in groups.default.told  # .75 - .7985
+    assert {claim.literal.verdict for claim in (gain, compute, groups)} == {"not tested"}
+    rows = rows_of()
+    for row in rows:
+        incremental, full, group, _ = row["methods"]
+        incremental["auc_class"], incremental["seconds"] = full["auc_class"], 3.0
+        group["auc_global"] = 0.9
+    gain, compute, groups = stream.in_short(rows)
+    assert "inside classes 100.0%" in gain.default.told
+    assert {claim.default.verdict for claim in (gain, compute, groups)} == {"partly"}
+
+
+def test_without_a_gain_none_is_kept():
+    rows = rows_of(1)
+    for one in rows[0]["methods"]:
+        one["auc_global"] = {"random": 0.9}.get(one["method"], 0.7)
+    told = stream.in_short(rows)[0].default.told
+    assert "over all rows no gain to keep (AUC -0.200)" in told

@@ -153,3 +153,28 @@ def test_the_smallest_section_and_pictures(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {module.PICTURE for module in theory.PARTS.values()}
     for name in (module.PICTURE for module in theory.PARTS.values()):
         assert f"(images/{name})" in text
+
+
+def test_in_short():
+    games = [{"part": "concentration", "coverage": [coverage("a", 4, 5), coverage("a", 8, 6)]}]
+    gaps = [
+        gap_row(1, 4, 1e-17, 0.1),
+        gap_row(1, 4, 0.2, 0.1, "level, safe"),
+        gap_row(3, 4, 0.0, 0.1, "weights"),
+    ]
+    costs = [cost_row(n) for n in (1000, 4000)]
+    rows = [*games, *({"part": "gap"} | row for row in gaps), *({"part": "cost"} | row for row in costs)]
+    bound, gap, cost = theory.in_short(rows)
+    assert bound.default.verdict == "partly" and bound.default.told.startswith("in 1 of 2 cells")
+    assert bound.literal is None
+    assert (gap.default.verdict, gap.literal.verdict) == ("holds", "partly")
+    # Nodes: 32 times below flat, four times as many where log_8(n / 64), of whole levels, is 2 in both.
+    assert cost.literal == (
+        "partly",
+        "32 to 32 times below flat (10 to 100); 4 times as many for 4 times the rows (1)",
+    )
+    assert cost.default.verdict == "does not hold" and cost.default.told.startswith("as many as flat; 4 times")
+    assert theory.in_short([]) == []
+    for row in rows[-2:]:
+        row["evaluations_nodes"] = 5184
+    assert theory.in_short(rows)[2].literal.verdict == "holds"
