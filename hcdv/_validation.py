@@ -5,6 +5,7 @@ A message names the argument, says what came and what was wanted.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from decimal import Decimal
 from numbers import Integral, Real
@@ -16,25 +17,55 @@ from numpy.typing import DTypeLike, NDArray
 
 # What counts as a number where an array holds Python objects.
 NUMBER_TYPES = (Real, np.bool_, Decimal)
+# Weights of games: their squares, times values, must stay far from where floats end.
+MAX_WEIGHT = 1e9
+# Characters of a value in a message.
+_SHOWN = 100
+
+
+def short(value: Any) -> str:
+    """A value as a part of a sentence: on one line, and cut where it grows long."""
+    try:
+        text = " ".join(repr(value).split())
+    except ValueError:  # an integer of thousands of digits
+        return type(value).__name__
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
 def check_choice(value: Any, name: str, choices: Iterable[str]) -> str:
     """``value`` if it is one of ``choices``."""
     allowed = list(choices)
     if not isinstance(value, str) or value not in allowed:
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {value!r}.")
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {short(value)}.")
     return value
 
 
 def check_int(value: Any, name: str, minimum: int, maximum: int | None = None) -> int:
     """``value`` as an int within [minimum, maximum]."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, Integral):
-        raise TypeError(f"{name} must be an integer, got {value!r}.")
+        raise TypeError(f"{name} must be an integer, got {short(value)}.")
     number = int(value)
     if number < minimum or (maximum is not None and number > maximum):
         upper = "" if maximum is None else f" and at most {maximum}"
-        raise ValueError(f"{name} must be at least {minimum}{upper}, got {value}.")
+        raise ValueError(f"{name} must be at least {minimum}{upper}, got {short(value)}.")
     return number
+
+
+def check_bool(value: Any, name: str) -> bool:
+    """``value`` if it is True or False."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} must be True or False, got {short(value)}.")
+    return bool(value)
+
+
+def check_path(path: Any, name: str = "path") -> str:
+    """``path`` as text, if a file could have such a name."""
+    text = os.fspath(path) if isinstance(path, (str, os.PathLike)) else path
+    if not isinstance(text, str):
+        raise TypeError(f"{name} must be a path, got {short(path)}.")
+    if not text or "\0" in text:
+        raise ValueError(f"{name} must be a path, got {short(text)}.")
+    return text
 
 
 def check_number(
@@ -42,15 +73,15 @@ def check_number(
 ) -> float:
     """``value`` as a finite float within [minimum, maximum]."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, Real):
-        raise TypeError(f"{name} must be a number, got {value!r}.")
+        raise TypeError(f"{name} must be a number, got {short(value)}.")
     try:
         number = float(value)
     except OverflowError:  # an integer of hundreds of digits
         number = np.inf
     if not np.isfinite(number) and not np.isfinite([minimum, maximum]).any():
-        raise ValueError(f"{name} must be a finite number, got {value}.")
+        raise ValueError(f"{name} must be a finite number, got {short(value)}.")
     if not np.isfinite(number) or not minimum <= number <= maximum:
-        raise ValueError(f"{name} must lie in [{minimum:g}, {maximum:g}], got {value}.")
+        raise ValueError(f"{name} must lie in [{minimum:g}, {maximum:g}], got {short(value)}.")
     return number
 
 
