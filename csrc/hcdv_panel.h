@@ -21,7 +21,8 @@
 #define HCDV_CLONES
 #endif
 
-#if defined(__GNUC__)
+/* Vector types of gcc and clang; -DHCDV_PLAIN_C, as the tests do, compiles what other compilers get. */
+#if defined(__GNUC__) && !defined(HCDV_PLAIN_C)
 typedef float hcdv_panel_f __attribute__((vector_size(4 * HCDV_PANEL), aligned(4)));
 typedef double hcdv_panel_d __attribute__((vector_size(8 * HCDV_PANEL), aligned(8)));
 #define HCDV_ZERO(V, S) V S = {0}

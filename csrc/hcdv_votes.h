@@ -12,8 +12,8 @@
 /* Ratios held before any is multiplied. */
 #define HCDV_RATIOS_HELD 64
 
-/* Matching and all votes of a voter go through the same steps side by side. */
-#if defined(__GNUC__)
+/* Matching and all votes of a voter go through the same steps side by side; -DHCDV_PLAIN_C as in hcdv_panel.h. */
+#if defined(__GNUC__) && !defined(HCDV_PLAIN_C)
 typedef double hcdv_pair __attribute__((vector_size(16), aligned(8)));
 #define HCDV_PAIR_OF(A, B) ((hcdv_pair){A, B})
 #define HCDV_FIRST(P) ((P)[0])
