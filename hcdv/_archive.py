@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hcdv._files import written_aside
+from hcdv._validation import check_path
 
 _FORMAT = "hcdv"
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:-]{0,199}")
@@ -120,7 +121,7 @@ def read_archive(
         If the file is no HCDV archive, damaged, of another kind, from a newer HCDV, or holds
         anything that `write_archive` would not have written.
     """
-    where = os.fspath(path)
+    where = check_path(path)
     try:
         with open(path, "rb") as file:
             return _read(file, os.fstat(file.fileno()).st_size, where, kind, version)

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from hcdv._validation import check_path
+
 
 def check_place(path: str | os.PathLike[str]) -> Path:
     """The real path behind ``path``, if a file could be written there now: ask before long work.
@@ -19,8 +21,8 @@ def check_place(path: str | os.PathLike[str]) -> Path:
         If the folder is missing or read-only, or something other than a file stands there (a folder, a
         device, a pipe): renaming over it would replace it.
     """
-    target = Path(os.path.realpath(path))
-    name = os.fspath(path)
+    name = check_path(path)
+    target = Path(os.path.realpath(name))
     if target.exists() and not target.is_file():
         kind = "a folder" if target.is_dir() else "a device or a pipe"
         raise OSError(errno.EINVAL, f"is {kind}, not a file", name)
@@ -63,8 +65,9 @@ def written_aside(path: str | os.PathLike[str]) -> Iterator[Path]:
             os.fsync(file.fileno())
         os.replace(aside, target)
     except OSError as error:
-        # The user has never heard of the file aside.
-        if error.filename is not None and os.fspath(error.filename) == str(aside):
+        # The user has never heard of the file aside; and of a full disk writing tells no name at all.
+        named = None if error.filename is None else os.fspath(error.filename)
+        if named == str(aside) or (named is None and error.errno is not None):
             error.filename = os.fspath(path)
         raise
     finally:

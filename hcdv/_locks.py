@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,8 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
     import msvcrt
+
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
 
 @contextmanager
@@ -31,8 +34,10 @@ def locked(path: str | os.PathLike[str], busy: str) -> Iterator[None]:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             else:
                 msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-        except OSError:
-            raise BlockingIOError(busy) from None
+        except OSError as error:
+            # Some network drives have no locks; there calls at the same time are the user's to keep apart.
+            if error.errno not in NO_LOCKS:
+                raise BlockingIOError(busy) from None
         yield
     finally:
         os.close(descriptor)

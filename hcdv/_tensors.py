@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hcdv._files import written_aside
+from hcdv._validation import check_path
 
 _FORMAT = "hcdv"
 # What numpy and safetensors both have, and what safetensors calls it.
@@ -73,7 +74,7 @@ def read_tensors(
     OSError
         If it cannot be read.
     """
-    name = os.fspath(path)
+    name = check_path(path)
     if not Path(path).is_file():
         raise FileNotFoundError(2, "no such file", name)
     header, dtypes = _header(name)

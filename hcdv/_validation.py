@@ -25,8 +25,9 @@ _SHOWN = 100
 
 def short(value: Any) -> str:
     """A value as a part of a sentence: on one line, and cut where it grows long."""
+    plain = value.item() if isinstance(value, np.generic) else value
     try:
-        text = " ".join(repr(value).split())
+        text = " ".join(repr(plain).split())
     except ValueError:  # an integer of thousands of digits
         return type(value).__name__
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."

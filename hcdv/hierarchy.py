@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from hcdv._random import RandomState, check_seed
-from hcdv._validation import check_fraction, check_int, check_matrix
+from hcdv._validation import check_fraction, check_int, check_matrix, short
 from hcdv.engine import Threads
 from hcdv.partition import build_tree, group_tree
 
@@ -207,7 +207,10 @@ class Hierarchy:
 
         A parent's sum is the sum of its children's, taken in their order.
         """
-        point_values = np.asarray(values, dtype=np.float64)
+        try:
+            point_values = np.asarray(values, dtype=np.float64)
+        except (TypeError, ValueError, OverflowError):
+            raise TypeError(f"values must hold numbers, got {short(values)}.") from None
         if point_values.ndim not in (1, 2) or point_values.shape[-1] != self.n_points:
             raise ValueError(f"values must have shape ({self.n_points},), got {point_values.shape}.")
         sums = np.empty((*point_values.shape[:-1], self.n_nodes))

@@ -14,7 +14,7 @@ from hcdv._archive import read_archive
 from hcdv._moments import Moments
 from hcdv._random import RandomState, check_seed
 from hcdv._result_file import FORMAT_VERSION, unpack_result, write_result
-from hcdv._validation import check_choice, check_fraction, check_number
+from hcdv._validation import MAX_WEIGHT, check_choice, check_fraction, check_number, short
 from hcdv.selection import select_by_lot, select_top, two_means_threshold
 
 if TYPE_CHECKING:
@@ -241,7 +241,7 @@ class ValuationResult:
         if not isinstance(floor, str):
             return np.full(len(self), check_number(floor, "floor"))
         if floor != "auto":
-            raise ValueError(f"floor must be 'auto', a number or None, got {floor!r}.")
+            raise ValueError(f"floor must be 'auto', a number or None, got {short(floor)}.")
         if not self.has_game:
             finite = self.values[np.isfinite(self.values)]
             above = finite[finite > two_means_threshold(finite)]
@@ -318,7 +318,7 @@ class ValuationResult:
             raise ValueError(
                 f"no part is called {unknown[0]!r}; the parts are {', '.join(self.weights)}."
             )
-        changed = {name: check_number(value, name) for name, value in weights.items()}
+        changed = {name: check_number(value, name, -MAX_WEIGHT, MAX_WEIGHT) for name, value in weights.items()}
         new = {**self.weights, **changed}
         if self.point_moments is None or self.node_moments is None:
             factors = np.array(list(new.values()))

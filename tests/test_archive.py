@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -279,3 +280,29 @@ def test_mode_and_links_are_the_users(tmp_path):
         aside.write_bytes(b"new")
     assert (tmp_path / "link").is_symlink()
     assert (tmp_path / "file").read_bytes() == b"new"
+
+
+def test_a_full_disk_is_told_with_the_name_of_the_file(tmp_path):
+    full = pytest.raises(OSError, match=r"No space left on device: .*values\.bin")
+    with full as caught, written_aside(tmp_path / "values.bin"):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert caught.value.filename == str(tmp_path / "values.bin")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_drive_without_locks_is_written_all_the_same(tmp_path, monkeypatch):
+    fcntl = pytest.importorskip("fcntl")
+    from hcdv._locks import locked
+
+    def refused(number):
+        def flock(descriptor, how):
+            raise OSError(number, "no")
+
+        return flock
+
+    monkeypatch.setattr(fcntl, "flock", refused(errno.ENOLCK))
+    with locked(tmp_path / "lock", "busy"):
+        pass
+    monkeypatch.setattr(fcntl, "flock", refused(errno.EAGAIN))
+    with pytest.raises(BlockingIOError, match="busy"), locked(tmp_path / "lock", "busy"):
+        pass

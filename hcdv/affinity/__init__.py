@@ -2,7 +2,7 @@
 
 from hcdv.affinity.forest import forest_affinity
 from hcdv.affinity.kernel import kernel_affinity
-from hcdv.affinity.leaf_counts import leaf_counts, votes_from_elsewhere
+from hcdv.affinity.leaf_counts import LeafCounts, votes_from_elsewhere
 from hcdv.affinity.lists import VoterLists
 from hcdv.affinity.neighbours import tree_blocks, tree_levels
 from hcdv.affinity.sparse import Affinity
@@ -10,10 +10,10 @@ from hcdv.affinity.trusted import returned_votes, trusted_kernel_votes
 
 __all__ = [
     "Affinity",
+    "LeafCounts",
     "VoterLists",
     "forest_affinity",
     "kernel_affinity",
-    "leaf_counts",
     "returned_votes",
     "tree_blocks",
     "tree_levels",

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hcdv._digest import fingerprint
+from hcdv._dropped import go_on
 from hcdv._errors import UtilityError, said
 from hcdv._kernels.moments import add_marginals
 from hcdv._kernels.permute import sample_chain
@@ -282,6 +283,7 @@ def observe_pair(
     for turn in range(2):
         ends = None if cut is None else cut.ends(block_start, n)
         for part, (name, game) in enumerate(games.items()):
+            go_on()
             if cut is not None and ends is not None and name in cut.above:
                 prefix = spread(ends, game.chains(chain[None], ends)[0])
             elif contexts is not None and name in contexts and isinstance(game, AdditiveGame):

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hcdv._random import RandomState, check_seed, derive_seed, generator
-from hcdv._validation import check_int
+from hcdv._validation import check_bool, check_int, short
 from hcdv.baselines._gather import Sweeps, gather
 from hcdv.baselines._play import set_up
 from hcdv.baselines._rows import check_rows
@@ -88,8 +88,7 @@ def class_wise_shapley(
     2022), Algorithm 1, without its truncation.
     """
     n_permutations = check_int(n_permutations, "n_permutations", 2)
-    if not isinstance(normalise, (bool, np.bool_)):
-        raise TypeError(f"normalise must be True or False, got {normalise!r}.")
+    check_bool(normalise, "normalise")
     stopping = stopping_rule(tol)
     model = _trained(utility)
     n_classes = len(check_rows(X, y, X_val, y_val).classes)
@@ -235,6 +234,6 @@ def _trained(utility: Any) -> Any:
     if len(terms) > 1 or not is_dataclass(first) or "metric" not in [item.name for item in fields(first)]:
         raise ValueError(
             "utility must train one model for class_wise_shapley ('logistic', a classifier or a torch module), "
-            f"got {utility!r}."
+            f"got {short(utility)}."
         )
     return first

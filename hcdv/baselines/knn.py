@@ -12,7 +12,7 @@ from scipy.spatial.distance import cdist
 from hcdv._labels import names_of_rows
 from hcdv._progress import Progress
 from hcdv._random import RandomState, check_seed
-from hcdv._validation import as_array, check_int, check_labels, check_matrix
+from hcdv._validation import as_array, check_bool, check_int, check_labels, check_matrix
 from hcdv.encoder._input import as_frame, in_order, is_table
 from hcdv.engine import Threads
 from hcdv.result import ValuationResult
@@ -78,8 +78,7 @@ def knn_shapley(
     check_seed(random_state)
     if X_val is None or y_val is None:
         raise ValueError("X_val and y_val must be given: the nearest rows vote on validation rows.")
-    if not isinstance(weighted, (bool, np.bool_)):
-        raise TypeError(f"weighted must be True or False, got {weighted!r}.")
+    check_bool(weighted, "weighted")
     rows, names = _plain(X, "X", None)
     queries = _plain(X_val, "X_val", names)[0]
     if y is None:

@@ -17,7 +17,17 @@ def load_digits(
     n_test: int | None = None,
     random_state: RandomState = 0,
 ) -> Dataset:
-    """Handwritten digits: 1,797 rows, 64 grey values 0..16, 10 classes."""
+    """Handwritten digits: 1,797 rows, 64 grey values 0..16, 10 classes.
+
+    Parameters
+    ----------
+    n, n_val, n_test, random_state
+        As for all loaders.
+
+    Returns
+    -------
+    Dataset
+    """
     return _parts("digits", sklearn.datasets.load_digits(), n, n_val, n_test, random_state)
 
 
@@ -28,7 +38,17 @@ def load_breast_cancer(
     n_test: int | None = None,
     random_state: RandomState = 0,
 ) -> Dataset:
-    """Breast cancer (Wisconsin, diagnostic): 569 rows, 30 measurements, 2 classes."""
+    """Breast cancer (Wisconsin, diagnostic): 569 rows, 30 measurements, 2 classes.
+
+    Parameters
+    ----------
+    n, n_val, n_test, random_state
+        As for all loaders.
+
+    Returns
+    -------
+    Dataset
+    """
     bunch = sklearn.datasets.load_breast_cancer()
     return _parts("breast_cancer", bunch, n, n_val, n_test, random_state)
 
@@ -40,7 +60,17 @@ def load_iris(
     n_test: int | None = None,
     random_state: RandomState = 0,
 ) -> Dataset:
-    """Iris: 150 rows, 4 measurements, 3 classes."""
+    """Iris: 150 rows, 4 measurements, 3 classes.
+
+    Parameters
+    ----------
+    n, n_val, n_test, random_state
+        As for all loaders.
+
+    Returns
+    -------
+    Dataset
+    """
     return _parts("iris", sklearn.datasets.load_iris(), n, n_val, n_test, random_state)
 
 
@@ -51,7 +81,17 @@ def load_wine(
     n_test: int | None = None,
     random_state: RandomState = 0,
 ) -> Dataset:
-    """Wine: 178 rows, 13 measurements, 3 classes."""
+    """Wine: 178 rows, 13 measurements, 3 classes.
+
+    Parameters
+    ----------
+    n, n_val, n_test, random_state
+        As for all loaders.
+
+    Returns
+    -------
+    Dataset
+    """
     return _parts("wine", sklearn.datasets.load_wine(), n, n_val, n_test, random_state)
 
 

@@ -24,7 +24,7 @@ import scipy.special
 from numpy.typing import NDArray
 
 from hcdv._random import RandomState, check_seed, generator
-from hcdv._validation import check_choice, check_fraction, check_int
+from hcdv._validation import check_choice, check_fraction, check_int, check_path, short
 from hcdv.datasets._dataset import Dataset, Labels
 
 Floats = NDArray[np.float64]
@@ -207,7 +207,7 @@ def write_ctr(
     """
     n = check_int(n, "n", 1)
     if progress is not None and not callable(progress):
-        raise TypeError(f"progress must be a function that takes the rows done, got {progress!r}.")
+        raise TypeError(f"progress must be a function that takes the rows done, got {short(progress)}.")
     blocks = ctr_blocks(n, block_rows, part=part, label_noise=label_noise, random_state=random_state)
     target = _new_folder(folder)
     aside = target.with_name(f".{target.name}.{os.getpid()}.{secrets.token_hex(4)}.part")
@@ -232,7 +232,7 @@ def write_ctr(
 
 def _new_folder(folder: str | os.PathLike[str]) -> Path:
     """The real path of a folder that is missing or empty, in one that is there."""
-    target = Path(os.path.realpath(folder))
+    target = Path(os.path.realpath(check_path(folder, "folder")))
     if target.exists() and not (target.is_dir() and not any(target.iterdir())):
         reason = "is there and not empty; name a folder that is not there yet"
         raise OSError(errno.EEXIST, reason, os.fspath(folder))

@@ -50,6 +50,15 @@ def load_fashion_mnist(
     ``X`` is float32 [n, 784] in [0, 1], row by row of the 28 x 28 image. Training rows come from
     the 60,000 official training images, validation and test rows from the 10,000 official test
     images. Looks for ``fashion_mnist.npz``; downloads from the authors' repository.
+
+    Parameters
+    ----------
+    n, n_val, n_test, random_state
+        As for all loaders.
+
+    Returns
+    -------
+    Dataset
     """
     with np.load(find("fashion_mnist.npz", _fetch_fashion), allow_pickle=False) as file:
         images = np.concatenate([file["X_train"], file["X_test"]]).reshape(70000, 784)
@@ -80,6 +89,17 @@ def load_cifar10(
     was trained on other images (``cifar10_features.npz``). With ``features=False`` it is the
     images, uint8 [n, 32, 32, 3] (``cifar10_12k.npz``). Validation and test rows come from the
     official test images. There is no source to download these files from.
+
+    Parameters
+    ----------
+    n, n_val, n_test, random_state
+        As for all loaders.
+    features : bool
+        Features, or images.
+
+    Returns
+    -------
+    Dataset
     """
     with np.load(
         find("cifar10_features.npz" if features else "cifar10_12k.npz"), allow_pickle=False

@@ -35,6 +35,15 @@ def load_adult(
     ``y`` is 1 for ``>50K``. Training rows come from the 32,561 official training rows, validation
     and test rows from the 16,281 official test rows. Looks for ``adult.csv.gz``; downloads from
     UCI.
+
+    Parameters
+    ----------
+    n, n_val, n_test, random_state
+        As for all loaders.
+
+    Returns
+    -------
+    Dataset
     """
     frame = pd.read_csv(find("adult.csv.gz", _fetch_adult))
     return draw(

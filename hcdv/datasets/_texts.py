@@ -21,6 +21,15 @@ def load_bbc(
     ``X`` is float32 [n, 384], unit-length all-MiniLM-L6-v2 embeddings of the texts
     (``bbc_minilm.npz``; there is no source to download it from). 98 articles repeat an earlier one,
     so equal rows can stand in different parts.
+
+    Parameters
+    ----------
+    n, n_val, n_test, random_state
+        As for all loaders.
+
+    Returns
+    -------
+    Dataset
     """
     with np.load(find("bbc_minilm.npz"), allow_pickle=False) as file:
         X, y, classes = file["X"].astype(np.float32), file["y"], file["classes"].tolist()
@@ -42,6 +51,15 @@ def load_imdb(
     ``X`` is float32 [n, 384], unit-length all-MiniLM-L6-v2 embeddings of the texts
     (``imdb_minilm.npz``; there is no source to download it from). Validation and test rows come
     from the official test reviews.
+
+    Parameters
+    ----------
+    n, n_val, n_test, random_state
+        As for all loaders.
+
+    Returns
+    -------
+    Dataset
     """
     with np.load(find("imdb_minilm.npz"), allow_pickle=False) as file:
         X, y, classes = file["X"].astype(np.float32), file["y"], file["classes"].tolist()

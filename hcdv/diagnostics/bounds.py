@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from hcdv._validation import check_int, check_number
+from hcdv._validation import check_bool, check_int, check_number, short
 from hcdv.game import Indices
 from hcdv.hierarchy import Hierarchy
 
@@ -61,7 +61,7 @@ def radius(
     >>> round(radius(256, 8, value_range=1.0), 3)
     0.212
     """
-    n_samples = check_int(n_permutations, "n_permutations", 2 if antithetic else 1)
+    n_samples = check_int(n_permutations, "n_permutations", 2 if check_bool(antithetic, "antithetic") else 1)
     if antithetic:
         n_samples //= 2
     reach = check_number(value_range, "value_range", 0.0)
@@ -114,6 +114,7 @@ def permutations_for(
     if eta == 0.0:
         raise ValueError("eta must be above 0: no number of permutations makes an estimate exact.")
     n_nodes = check_int(n_nodes, "n_nodes", 1)
+    check_bool(antithetic, "antithetic")
     width = 2.0 * check_number(value_range, "value_range", 0.0)
     delta = check_delta(delta)
     needed = width**2 * log(2 * n_nodes / delta) / (2 * eta**2)
@@ -129,7 +130,17 @@ def permutations_for(
 
 
 def level_sizes(hierarchy: Hierarchy) -> tuple[int, ...]:
-    """K_0, K_1, ..., K_L: nodes that tile the points at each level (leaves above it count in it)."""
+    """K_0, K_1, ..., K_L: nodes that tile the points at each level (leaves above it count in it).
+
+    Parameters
+    ----------
+    hierarchy : Hierarchy
+
+    Returns
+    -------
+    tuple of int
+        Of length depth + 1; the first is 1, the root.
+    """
     _check_tree(hierarchy)
     return tuple(len(tiling(hierarchy, level)) for level in range(hierarchy.depth + 1))
 
@@ -148,6 +159,16 @@ def evaluations_for(n_permutations: int, hierarchy: Hierarchy) -> int:
     For a model that is retrained these are fits.  Exact leaves come on top in the paper; the chains of
     ``allocation="winter"`` need ``T * n`` evaluations for all nodes and all n rows together, or T * K_l where
     ``resolution=l`` stops them at the nodes of a level.
+
+    Parameters
+    ----------
+    n_permutations : int
+        T, from 1.
+    hierarchy : Hierarchy
+
+    Returns
+    -------
+    int
     """
     return check_int(n_permutations, "n_permutations", 1) * sum(level_sizes(hierarchy))
 
@@ -170,7 +191,7 @@ def bound_of(level_errors: Sequence[float], leaf_error: float = 0.0) -> float:
     try:
         errors = [check_number(error, "level_errors", 0.0) for error in level_errors]
     except TypeError:
-        raise TypeError(f"level_errors must be a list of numbers, got {level_errors!r}.") from None
+        raise TypeError(f"level_errors must be a list of numbers, got {short(level_errors)}.") from None
     return fsum([*errors, check_number(leaf_error, "leaf_error", 0.0)])
 
 
@@ -178,6 +199,17 @@ def regret_bound(k: int, error: float) -> float:
     """Theorem 2 (Eq. 28): value that the k best rows by estimates may lack beside the k truly best ones.
 
     ``2 k error``, where no row's estimate is farther than ``error`` from its value.
+
+    Parameters
+    ----------
+    k : int
+        Rows chosen.
+    error : float
+        In units of the values, from 0.
+
+    Returns
+    -------
+    float
     """
     return 2.0 * check_int(k, "k", 0) * check_number(error, "error", 0.0)
 

@@ -10,7 +10,7 @@ import pandas as pd
 import scipy.sparse
 
 from hcdv._progress import Step
-from hcdv._validation import as_array, check_choice
+from hcdv._validation import as_array, check_choice, short
 from hcdv.encoder._frame import FrameEncoder
 from hcdv.encoder._input import as_frame, is_numeric_array, is_table
 from hcdv.encoder._spaces import Encoder, Spaces
@@ -140,11 +140,11 @@ def parse_encoder(encoder: Any) -> EncoderPlan:
     if len(encoder) < 2 or _is_learned(encoder[0]) or not all(map(_is_learned, encoder[1:])):
         raise ValueError(
             "a list of encoders must be 'identity' or an embedding, and then learned spaces "
-            f"('contrastive', 'forest'), got {list(encoder)!r}."
+            f"('contrastive', 'forest'), got {short(list(encoder))}."
         )
     learned = [_recipe(item) for item in encoder[1:]]
     if len({type(item) for item in learned}) < len(learned):
-        raise ValueError(f"a list of encoders must name each learned space once, got {list(encoder)!r}.")
+        raise ValueError(f"a list of encoders must name each learned space once, got {short(list(encoder))}.")
     # The contrastive one first: it looks at what the first encoder gives, and the forest at its columns.
     learned.sort(key=lambda item: isinstance(item, str))
     return EncoderPlan(_first(encoder[0]), tuple(learned), beside=True)

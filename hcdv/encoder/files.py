@@ -60,6 +60,10 @@ def load_encoder(
     device : {"auto", "cpu", "cuda"}
         Where networks run.
 
+    Returns
+    -------
+    Encoder
+
     Raises
     ------
     TypeError

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from threading import Event
 from typing import Any
 
+from hcdv._dropped import droppable
 from hcdv.engine._pool import Pool, Task
 from hcdv.engine._task import Outcome, run
 
@@ -25,7 +28,8 @@ class ThreadPool(Pool):
         self._executor.shutdown(wait=False, cancel_futures=True)
 
     def _start(self, function: Callable[[Any], Any], task: Task) -> Future[Outcome]:
-        return self._executor.submit(run, function, task.item)
+        task.remote = Event()
+        return self._executor.submit(droppable, task.remote, partial(run, function), task.item)
 
     def _read(self, answer: Outcome) -> Outcome:
         return answer
@@ -33,3 +37,4 @@ class ThreadPool(Pool):
     def _drop(self, tasks: list[Task]) -> None:
         for task in tasks:
             task.future.cancel()
+            task.remote.set()

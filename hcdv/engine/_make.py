@@ -7,7 +7,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from hcdv._validation import check_choice
+from hcdv._validation import check_choice, short
 from hcdv.engine._local import ThreadPool
 from hcdv.engine._pool import Engine
 from hcdv.engine.threads import check_n_jobs
@@ -65,7 +65,7 @@ def _is_dask_client(engine: Any) -> bool:
 
 def _check_no_scheduler(scheduler: str | None, engine: str) -> None:
     if scheduler is not None:
-        raise ValueError(f"scheduler must be None where engine is {engine}, got {scheduler!r}.")
+        raise ValueError(f"scheduler must be None where engine is {engine}, got {short(scheduler)}.")
 
 
 def _cluster(kind: str) -> ModuleType:

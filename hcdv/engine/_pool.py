@@ -82,7 +82,7 @@ class Task:
         self.item = item
         self.name = name
         self.future: Future[Any]
-        self.remote: Any = None  # what a cluster knows it by, and keeps its result for
+        self.remote: Any = None  # what its worker knows it by; a cluster keeps its result for that
         self.lost = 0  # workers that were lost with it
         self.outcome: Outcome | None = None
 

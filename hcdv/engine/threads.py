@@ -7,8 +7,10 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotYet
+from threading import Event
 from typing import TypeVar
 
+from hcdv._dropped import droppable
 from hcdv._validation import check_int
 from hcdv.engine.blas import limit_openmp_of_this_thread, loaded_libraries, single_threaded_blas
 
@@ -87,6 +89,7 @@ def _threaded(
     function: Callable[[Item], Result], items: Iterable[Item], n_jobs: int, look_ahead: int
 ) -> Iterator[Result]:
     waiting: deque[Future[Result]] = deque()
+    dropped = Event()
     with single_threaded_blas():
         pool = ThreadPoolExecutor(
             n_jobs,
@@ -97,14 +100,15 @@ def _threaded(
         wait_for_running = True
         try:
             for item in items:
-                waiting.append(pool.submit(function, item))
+                waiting.append(pool.submit(droppable, dropped, function, item))
                 if len(waiting) > look_ahead:
                     yield _result(waiting.popleft())
             while waiting:
                 yield _result(waiting.popleft())
         except KeyboardInterrupt:
-            # Answer now; what is running ends by itself within its task.
+            # Answer now; what is running ends by itself, at its next step.
             wait_for_running = False
+            dropped.set()
             raise
         finally:
             pool.shutdown(wait=wait_for_running, cancel_futures=True)

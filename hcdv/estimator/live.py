@@ -308,7 +308,10 @@ def kernel_lists(
 
 def group_columns(groups: ArrayLike, n: int) -> NDArray[Any]:
     """Groups as object [n, L], coarse to fine."""
-    frame = groups if isinstance(groups, pd.DataFrame) else pd.DataFrame(as_array(groups, "groups"))
+    array = groups if isinstance(groups, pd.DataFrame) else as_array(groups, "groups")
+    if array.ndim not in (1, 2):
+        raise ValueError(f"groups must be 1- or 2-dimensional, got shape {array.shape}.")
+    frame = pd.DataFrame(array)
     if len(frame) != n:
         raise ValueError(f"groups has {len(frame)} entries for {n} rows.")
     missing = int(frame.isna().any(axis=1).sum())

@@ -1,7 +1,8 @@
 """Games over training rows: what a coalition of rows is worth."""
 
 from hcdv._errors import UtilityError
-from hcdv.games.catalog import MAX_WEIGHT, NAMES, UtilityPlan, plan_utility
+from hcdv._validation import MAX_WEIGHT
+from hcdv.games.catalog import NAMES, UtilityPlan, plan_utility
 from hcdv.games.dispersion import DispersionGame, normalised_dispersion
 from hcdv.games.evidence import EvidenceGame
 from hcdv.games.fidelity import MultiFidelity

@@ -9,7 +9,7 @@ from typing import Any
 from sklearn.base import BaseEstimator
 
 from hcdv._torch_kind import is_module
-from hcdv._validation import check_choice, check_number
+from hcdv._validation import MAX_WEIGHT, check_choice, check_number, short
 from hcdv.games.fidelity import POINTS, MultiFidelity
 from hcdv.games.named import KNN, LIKELIHOOD, Evidence, Fit, Forest, InSpace, Kernel, Ridge
 from hcdv.games.retrained import Estimator, Function, Logistic, Module
@@ -17,7 +17,6 @@ from hcdv.games.rows import TrainingRows
 from hcdv.games.utility import Utility
 
 # Larger weights of a game would only cost the digits of the others.
-MAX_WEIGHT = 1e9
 
 NAMES = ("kernel", "forest", "fit", "evidence", "knn", "ridge", "logistic")
 
@@ -173,6 +172,10 @@ def plan_utility(
         Further spaces of the encoder's.  ``"auto"`` adds kernel + fit in each, at half the weight; otherwise
         the terms that live in a space are played there too, at half their weight.
 
+    Returns
+    -------
+    UtilityPlan
+
     Raises
     ------
     ValueError, TypeError
@@ -241,7 +244,7 @@ def _terms_given(
             terms.append(one(item))
             continue
         if not isinstance(item, Sequence) or isinstance(item, str) or len(item) != 2:
-            raise TypeError(f"utility must list names or (name, weight) pairs, got {item!r}.")
+            raise TypeError(f"utility must list names or (name, weight) pairs, got {short(item)}.")
         term = one(item[0])
         weight = check_number(item[1], f"the weight of {term.name!r}", -MAX_WEIGHT, MAX_WEIGHT)
         terms.append(replace(term, weight=weight))
@@ -253,7 +256,7 @@ def _utility(item: Any, validation_weight: float, width: float | str) -> Utility
     """The utility behind a name, a utility object, a model or a callable."""
     if isinstance(item, str):
         if item not in _BY_NAME:
-            raise ValueError(f"utility must be 'auto' or made of {', '.join(NAMES)}, got {item!r}.")
+            raise ValueError(f"utility must be 'auto' or made of {', '.join(NAMES)}, got {short(item)}.")
         if item == Kernel.name:
             return Kernel(validation_weight, width)
         if item == Forest.name:
@@ -274,7 +277,7 @@ def _utility(item: Any, validation_weight: float, width: float | str) -> Utility
         return Function(item)
     raise TypeError(
         f"utility must be 'auto', one of {', '.join(NAMES)}, a utility object, a scikit-learn classifier, a "
-        f"torch module, a callable, or a list of them, got {item!r}."
+        f"torch module, a callable, or a list of them, got {short(item)}."
     )
 
 

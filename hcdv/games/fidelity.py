@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from hcdv._validation import check_int
+from hcdv._validation import check_int, short
 
 POINTS = "points"
 
@@ -40,6 +40,6 @@ class MultiFidelity:
                 raise TypeError("upper and lower of MultiFidelity must not be MultiFidelity themselves.")
         if isinstance(self.resolution, str):
             if self.resolution != POINTS:
-                raise ValueError(f"resolution must be a level or 'points', got {self.resolution!r}.")
+                raise ValueError(f"resolution must be a level or 'points', got {short(self.resolution)}.")
         elif self.resolution is not None:
             check_int(self.resolution, "resolution", 1)

@@ -144,7 +144,17 @@ class KernelLists:
 
 
 def learns_width(utility: Utility, rows: TrainingRows) -> bool:
-    """Whether a fit chooses the width of this utility's kernel by the rows."""
+    """Whether a fit chooses the width of this utility's kernel by the rows.
+
+    Parameters
+    ----------
+    utility : Utility
+    rows : TrainingRows
+
+    Returns
+    -------
+    bool
+    """
     space = utility.space if isinstance(utility, InSpace) else None
     kernel = utility.utility if isinstance(utility, InSpace) else utility
     return isinstance(kernel, Kernel) and kernel.width == "likelihood" and not _in(rows, space).is_learned

@@ -27,6 +27,7 @@ from scipy.stats import rankdata
 from sklearn.metrics import get_scorer, get_scorer_names
 
 from hcdv._errors import UtilityError
+from hcdv._validation import short
 
 # Probabilities below this count as this much: one certain error must not cost everything.
 SMALLEST_PROBABILITY = 1e-15
@@ -112,7 +113,7 @@ def make_metric(metric: Any) -> Metric:
         if metric not in get_scorer_names():
             raise ValueError(
                 f"metric must be one of {', '.join(_BUILT_IN)}, or the name of a scikit-learn scorer, got "
-                f"{metric!r}."
+                f"{short(metric)}."
             )
         return Metric(metric, "model", get_scorer(metric))
     if callable(metric):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from hcdv._validation import check_number
+from hcdv._validation import check_number, short
 from hcdv.engine import Threads
 from hcdv.game import Game
 from hcdv.games.evidence import EvidenceGame
@@ -58,7 +58,7 @@ class Kernel(_Named):
             if self.width != LIKELIHOOD:
                 raise ValueError(
                     f"width must be {LIKELIHOOD!r} or a number from {SMALLEST_WIDTH} to {LARGEST_WIDTH:g}, "
-                    f"got {self.width!r}."
+                    f"got {short(self.width)}."
                 )
         else:
             check_number(self.width, "width", SMALLEST_WIDTH, LARGEST_WIDTH)

@@ -12,7 +12,16 @@ from scipy.sparse import issparse
 
 
 def as_features(rows: Any) -> Any:
-    """A table of numbers as an array; arrays and sparse matrices as they are."""
+    """A table of numbers as an array; arrays and sparse matrices as they are.
+
+    Parameters
+    ----------
+    rows : DataFrame [n, d], array or sparse matrix
+
+    Returns
+    -------
+    array or sparse matrix
+    """
     return rows if isinstance(rows, np.ndarray) or issparse(rows) else np.asarray(rows)
 
 

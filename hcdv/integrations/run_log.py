@@ -54,6 +54,12 @@ def run_record(model: HCDV) -> dict[str, Any]:
 def write_run(model: HCDV, path: str | os.PathLike[str]) -> None:
     """Write :func:`run_record` of a fitted model to a JSON file, whole or not at all.
 
+    Parameters
+    ----------
+    model : HCDV
+    path : path-like
+        One that is there is replaced.
+
     Raises
     ------
     sklearn.exceptions.NotFittedError

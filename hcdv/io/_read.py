@@ -19,6 +19,7 @@ import pyarrow.ipc
 import pyarrow.parquet
 from numpy.typing import NDArray
 
+from hcdv._validation import check_path
 from hcdv.io._problem import FileProblem, one_line, suffix_of
 
 ISO_DATE = r"\d{4}-\d{2}-\d{2}($|[T ])"
@@ -48,7 +49,7 @@ def read_table(path: str | os.PathLike[str]) -> pd.DataFrame:
         If the file is missing, a folder, of an unknown suffix, empty, without rows, damaged, not
         UTF-8, holds pickled objects, or names a column twice.
     """
-    path = Path(path)
+    path = Path(check_path(path))
     reader = _READERS[suffix_of(path, _READERS)]
     if path.is_dir():
         raise FileProblem(f"{path} is a folder, not a file.")
@@ -133,7 +134,7 @@ def _read_parquet(path: Path) -> pd.DataFrame:
     try:
         with pa.parquet.ParquetFile(path) as file:
             _refuse_repeats(path, file.schema_arrow.names)
-            return file.read().to_pandas()
+            return _frame(file.read())
     except (pa.ArrowException, OSError) as error:
         raise FileProblem(f"{path} is damaged or no Parquet file: {one_line(error)}.") from None
 
@@ -148,9 +149,19 @@ def _read_arrow(path: Path) -> pd.DataFrame:
                 table = pa.ipc.open_stream(source).read_all()
             table.validate(full=True)
             _refuse_repeats(path, table.column_names)
-            return table.to_pandas()
+            return _frame(table)
     except (pa.ArrowException, OSError) as error:
         raise FileProblem(f"{path} is damaged or no Arrow file: {one_line(error)}.") from None
+
+
+def _frame(table: pa.Table) -> pd.DataFrame:
+    """The table with the index that its maker noted, in JSON of the maker's own."""
+    try:
+        return table.to_pandas()
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
+        if isinstance(error, pa.ArrowException):
+            raise
+        raise pa.ArrowInvalid(f"its notes for pandas cannot be read ({type(error).__name__})") from None
 
 
 def _read_npz(path: Path) -> pd.DataFrame:

@@ -18,6 +18,7 @@ import pyarrow.parquet
 from numpy.typing import NDArray
 
 from hcdv._files import check_place, written_aside
+from hcdv._validation import check_path
 from hcdv.io._problem import FileProblem, one_line, suffix_of
 
 
@@ -39,6 +40,8 @@ def write_values(frame: pd.DataFrame, path: str | os.PathLike[str]) -> None:
         If the suffix is unknown, a column name repeats, a column cannot be held by the format, or
         the place cannot be written.
     """
+    if not isinstance(frame, pd.DataFrame):
+        raise TypeError(f"frame must be a pandas.DataFrame, got {type(frame).__name__}.")
     path = check_destination(path)
     writer = _WRITERS[suffix_of(path, _WRITERS)]
     if not frame.columns.is_unique:
@@ -56,12 +59,20 @@ def write_values(frame: pd.DataFrame, path: str | os.PathLike[str]) -> None:
 def check_destination(path: str | os.PathLike[str]) -> Path:
     """``path``, if `write_values` could write there now: to be asked before long work.
 
+    Parameters
+    ----------
+    path : path-like
+
+    Returns
+    -------
+    Path
+
     Raises
     ------
     FileProblem
         If the suffix is unknown, ``path`` is a folder, or its folder is missing or read-only.
     """
-    path = Path(path)
+    path = Path(check_path(path))
     suffix_of(path, _WRITERS)
     try:
         check_place(path)

@@ -13,6 +13,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from hcdv._dropped import go_on
 from hcdv._kernels import assign as kernel
 from hcdv._random import generator
 
@@ -116,6 +117,7 @@ def balanced_labels(
     kernel.assign(distances, order, s_min, s_max, labels, counts)
     rings = RINGS * K if K <= RING_CHILDREN else 0
     for turn in range(ROUNDS):
+        go_on()
         passes = PASSES if turn else FIRST_PASSES
         moved = kernel.exchange(distances, s_min, s_max, passes, labels, counts, members, starts, scores, rows)
         moved += kernel.rotate(distances, s_min, s_max, rings, labels, counts, best, walk, scores, rows)
@@ -160,6 +162,7 @@ def _lloyd(Z: NDArray[np.floating], centres_t: NDArray[np.float64]) -> NDArray[n
     m, K = len(Z), centres_t.shape[1]
     distances = np.empty((m, K))
     for _ in range(LLOYD_STEPS):
+        go_on()
         kernel.squared_distances(Z, centres_t, distances)
         labels = distances.argmin(axis=1)
         counts = np.bincount(labels, minlength=K)

@@ -28,6 +28,14 @@ ISSUES_PER_ROW = 5
 def check_report(path: str | os.PathLike[str]) -> Path:
     """``path``, if a report could be written there now: to be asked before long work.
 
+    Parameters
+    ----------
+    path : path-like
+
+    Returns
+    -------
+    Path
+
     Raises
     ------
     ImportError

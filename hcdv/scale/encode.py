@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from hcdv.engine import Threads
 from hcdv.io.source import Source, mapped
+from hcdv.scale.labels import plain_labels
 from hcdv.scale.learn import Learned, load
 from hcdv.scale.records import record_type
 from hcdv.scale.upper import nearest
@@ -57,6 +58,6 @@ def encoded(
         leaves[own] = learned.sample_leaves[first:last]
         records["leaves"] = leaves
     records["row"] = np.arange(begin, end)
-    records["label"] = np.searchsorted(learned.classes, np.asarray(block.y).astype(learned.classes.dtype))
+    records["label"] = np.searchsorted(learned.classes, plain_labels(block.y, "y"))
     records["vote"] = vote
     return records, nearest(vote, learned.centres)

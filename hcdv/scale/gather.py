@@ -20,7 +20,7 @@ from hcdv.scale.layout import Layout
 from hcdv.scale.learn import Learned
 from hcdv.scale.recipe import Recipe
 from hcdv.scale.walk import Walked
-from hcdv.scale.work import Work
+from hcdv.scale.work import Work, create_array
 
 KIND, VERSION = "values", 1
 # Rows put in order at a time.
@@ -45,7 +45,7 @@ def gather(
         "labels": ((n,), learned.classes.dtype),
     }  # fmt: skip
     for name, (shape, dtype) in arrays.items():
-        _create(work, name, shape, dtype)
+        create_array(work.place("values", f"{name}.npy"), shape, dtype)
     files = [mapped(work.numbered("walks", number)) for number in range(layout.n_parts)]
     for begin in range(0, n, ROWS_AT_ONCE):
         _place_rows(work, learned, recipe, files, weights, begin, min(begin + ROWS_AT_ONCE, n))
@@ -117,10 +117,6 @@ def tree_of_rows(layout: Layout, order: NDArray[np.int64], rows: NDArray[np.int6
     return replace(tree, order=order, point_key=rows, start=ends[tree.start], stop=ends[tree.stop])
 
 
-def _create(work: Work, name: str, shape: tuple[int, ...], dtype: Any) -> None:
-    np.lib.format.open_memmap(work.place("values", f"{name}.npy"), "w+", dtype=np.dtype(dtype), shape=shape)
-
-
 def _write(work: Work, name: str, at: slice, values: NDArray[Any]) -> None:
     # Opened anew every time: pages written would else count as memory of this process.
     target = np.load(work.place("values", f"{name}.npy"), mmap_mode="r+")
@@ -169,7 +165,7 @@ def _place_ids(work: Work, source: Source, n: int) -> None:
     """Names of the rows.  Twice, as the longest must be known first."""
     pieces = [(begin, min(begin + ROWS_AT_ONCE, n)) for begin in range(0, n, ROWS_AT_ONCE)]
     kinds = {_names(source, *piece).dtype for piece in pieces}
-    _create(work, "ids", (n,), np.result_type(*kinds))
+    create_array(work.place("values", "ids.npy"), (n,), np.result_type(*kinds))
     for begin, end in pieces:
         _write(work, "ids", slice(begin, end), _names(source, begin, end))
 

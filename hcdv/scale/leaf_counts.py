@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from hcdv._archive import read_archive, write_archive
-from hcdv.affinity import leaf_counts
+from hcdv.affinity import LeafCounts
 from hcdv.scale.learn import Learned
 from hcdv.scale.work import Work
 
-KIND, VERSION = "leaf counts", 1
+KIND, VERSION = "leaf counts", 2
 
 
 def count_part(work: Work, learned: Learned, number: int, records: NDArray[np.void]) -> None:
@@ -23,7 +23,7 @@ def count_part(work: Work, learned: Learned, number: int, records: NDArray[np.vo
     unseen, labels = learned.forest.unseen_by(np.array(records["row"])), records["label"].astype(np.int64)
     _save(
         _place(work, number),
-        leaf_counts(records["leaves"], unseen, labels, learned.n_leaves, learned.n_classes),
+        LeafCounts.of(records["leaves"], unseen, labels, learned.n_leaves, learned.n_classes),
     )
 
 
@@ -35,12 +35,12 @@ def count_all(work: Work, n_parts: int) -> None:
     _save(_place(work), total)
 
 
-def of_part(work: Work, number: int) -> csr_array:
-    """Rows of a part by leaf (of all trees, numbered through) and class, int64 [leaves, classes]."""
+def of_part(work: Work, number: int) -> LeafCounts:
+    """Rows of a part by leaf and class."""
     return _load(_place(work, number))
 
 
-def of_all(work: Work) -> csr_array:
+def of_all(work: Work) -> LeafCounts:
     """The same of all rows."""
     return _load(_place(work))
 
@@ -51,16 +51,18 @@ def _place(work: Work, number: int | None = None) -> Path:
     return work.numbered("parts", number, "leaves.npz")
 
 
-def _save(place: Path, counts: csr_array) -> None:
+def _save(place: Path, counts: LeafCounts) -> None:
     arrays: dict[str, NDArray[Any]] = {
-        "counts": counts.data,
-        "classes": counts.indices,
-        "start": counts.indptr,
-        "shape": np.array(counts.shape),
+        "votes": counts.votes.data,
+        "classes": counts.votes.indices,
+        "start": counts.votes.indptr,
+        "shape": np.array(counts.votes.shape),
+        "sizes": counts.sizes,
     }
     write_archive(place, arrays, {"kind": KIND, "version": VERSION})
 
 
-def _load(place: Path) -> csr_array:
+def _load(place: Path) -> LeafCounts:
     held, _ = read_archive(place, kind=KIND, version=VERSION)
-    return csr_array((held["counts"], held["classes"], held["start"]), tuple(held["shape"].tolist()))
+    votes = csr_array((held["votes"], held["classes"], held["start"]), tuple(held["shape"].tolist()))
+    return LeafCounts(votes, held["sizes"])

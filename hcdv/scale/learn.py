@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from hcdv._archive import read_archive, write_archive
 from hcdv._dispersion import MODES
-from hcdv._labels import check_two_classes, encode_known
+from hcdv._labels import encode_known
 from hcdv._memory import release_freed_memory
 from hcdv._random import derive_seed, generator
 from hcdv._validation import check_choice
@@ -34,13 +34,12 @@ from hcdv.games.named import Forest as ForestUtility
 from hcdv.hierarchy import Hierarchy
 from hcdv.io.source import Source, mapped
 from hcdv.partition import TreeArrays
+from hcdv.scale.labels import count_classes, plain_labels
 from hcdv.scale.recipe import Recipe, Term
 from hcdv.scale.upper import leaf_centres, nearest
 from hcdv.scale.work import Work, save_array
 
 KIND, VERSION = "learned", 2
-# Labels read at a time, where only they are.
-LABELS_AT_ONCE = 1 << 20
 # Rows by which weights and widths are learned.
 GAME_ROWS = 50_000
 # Rows of its own part that a voter of the forest listens to at least.
@@ -219,10 +218,10 @@ def _learn(
     classes, class_counts = count_classes(source)
     rows = drawn(n, sample_rows, recipe.seed)
     block = source.take(rows)
-    labels = np.searchsorted(classes, np.asarray(block.y)).astype(np.int64)
+    labels = np.searchsorted(classes, plain_labels(block.y, "y")).astype(np.int64)
     labels_val = None
     if validation is not None:
-        labels_val = encode_known(validation[1], len(validation[1]), classes, "y_val")
+        labels_val = encode_known(plain_labels(validation[1], "y_val"), len(validation[0]), classes, "y_val")
     encoder = make_encoder(block.X, recipe.encoder)
     plan = plan_utility(
         recipe.utility, is_mixed=encoder.is_mixed, validation_weight=recipe.validation_weight,
@@ -271,29 +270,6 @@ def _learn(
             "terms": [{item.name: getattr(term, item.name) for item in fields(term)} for term in terms],
         },
     )  # fmt: skip
-
-
-def count_classes(source: Source) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    """The labels that occur, sorted, and how often each does."""
-    n = source.n_rows
-    found: list[NDArray[Any]] = []
-    often: list[NDArray[np.int64]] = []
-    for first in range(0, n, LABELS_AT_ONCE):
-        labels = source.labels(first, min(first + LABELS_AT_ONCE, n))
-        if labels is None:
-            raise ValueError("rows are valued under labels: name the column that holds them.")
-        values, counts = np.unique(labels, return_counts=True)
-        found.append(values)
-        often.append(counts)
-    classes, codes = np.unique(np.concatenate(found), return_inverse=True)
-    check_two_classes(classes)
-    counts = np.bincount(codes, np.concatenate(often), len(classes)).astype(np.int64)
-    return _plain(classes), counts
-
-
-def _plain(classes: NDArray[Any]) -> NDArray[Any]:
-    """Classes of texts as an array of texts, which a file can hold."""
-    return classes.astype(str) if classes.dtype.kind == "O" else classes
 
 
 def drawn(n: int, k: int, seed: int) -> NDArray[np.int64]:

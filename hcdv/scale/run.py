@@ -103,26 +103,12 @@ def value_out_of_core(
     """
     check_recipe(recipe)
     sizes = Sizes.within(memory_limit) if sizes is None else sizes
-    folder = Work.open(work, _fingerprint(source, validation, recipe, sizes))
-    with progress.stage("learning from a sample"):
-        learned = learn(
-            source, validation, recipe=recipe, work=folder, part_rows=sizes.part_rows,
-            sample_rows=sizes.sample_rows, threads=threads,
-        )  # fmt: skip
-    disk = disk_bytes(learned)
-    layout = Layout.load(folder)
-    result = None if layout is None else load_result(folder, learned, layout)
-    if result is None or layout is None:
-        if tell is not None:
-            tell(f"The work takes up to {shown(disk)} of disk in {work}.")
-        if layout is None:
-            check_disk(work, disk)
-            layout = _encode(source, learned, folder, recipe, sizes, engine, memory_limit, progress)
-        _play(source, learned, layout, folder, recipe, engine, memory_limit, progress)
-        result = load_result(folder, learned, layout)
-        assert result is not None
-    for stage in ("shards", "parts", "walks"):
-        folder.clear(stage)
+    with Work.open(work, _fingerprint(source, validation, recipe, sizes)) as folder:
+        learned, result = _valued(
+            source, validation, recipe, engine, folder, memory_limit, sizes, threads, progress, tell
+        )
+        for stage in ("shards", "parts", "walks"):
+            folder.clear(stage)
     return OutOfCoreResult(
         result=result,
         encoder=learned.encoder,
@@ -130,6 +116,39 @@ def value_out_of_core(
         kernel_widths={term.name: term.width for term in learned.terms if term.kind == "kernel"},
         crossing_votes=dict(learned.crossing_votes),
     )
+
+
+def _valued(
+    source: Source,
+    validation: tuple[Any, Any] | None,
+    recipe: Recipe,
+    engine: Engine,
+    folder: Work,
+    memory_limit: int | None,
+    sizes: Sizes,
+    threads: Threads,
+    progress: Progress,
+    tell: Callable[[str], None] | None,
+) -> tuple[Learned, ValuationResult]:
+    """What is in the folder at the end; all stages that are not done."""
+    with progress.stage("learning from a sample"):
+        learned = learn(
+            source, validation, recipe=recipe, work=folder, part_rows=sizes.part_rows,
+            sample_rows=sizes.sample_rows, threads=threads,
+        )  # fmt: skip
+    layout = Layout.load(folder)
+    result = None if layout is None else load_result(folder, learned, layout)
+    if result is None or layout is None:
+        disk = disk_bytes(learned)
+        if tell is not None:
+            tell(f"The work takes up to {shown(disk)} of disk in {folder.folder}.")
+        if layout is None:
+            check_disk(Path(folder.folder), disk)
+            layout = _encode(source, learned, folder, recipe, sizes, engine, memory_limit, progress)
+        _play(source, learned, layout, folder, recipe, engine, memory_limit, progress)
+        result = load_result(folder, learned, layout)
+        assert result is not None
+    return learned, result
 
 
 def _encode(

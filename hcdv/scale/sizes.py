@@ -7,6 +7,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from hcdv._validation import short
 from hcdv.encoder import FrameEncoder
 from hcdv.games.local import neighbours_listed
 from hcdv.scale.learn import Learned
@@ -33,7 +34,7 @@ def parse_bytes(text: str | int | float) -> int:
     """Bytes meant by a number or by a text such as "4GB" or "500 MiB"."""
     found = re.fullmatch(r"\s*([0-9]*\.?[0-9]+)\s*([KMGT]?I?)B?\s*", str(text).upper())
     if found is None or found[2] not in UNITS or float(found[1]) <= 0:
-        raise ValueError(f"memory_limit must be a size such as '4GB' or a number of bytes, got {text!r}.")
+        raise ValueError(f"memory_limit must be a size such as '4GB' or a number of bytes, got {short(text)}.")
     return int(float(found[1]) * UNITS[found[2]])
 
 

@@ -160,7 +160,7 @@ def forest_game(
         leaves_val = learned.validation.leaves[chosen]
     affinity, heard = shared_leaf_affinity(
         leaves, unseen, learned.n_leaves, leaves_val, n_neighbors=learned.forest_neighbours,
-        leaf_sizes=np.asarray(everyone.sum(axis=1)), threads=Threads(1),
+        leaf_sizes=everyone.sizes, threads=Threads(1),
     )  # fmt: skip
     return shared_leaf_game(
         rows, affinity, heard, validation_weight=term.validation_weight, elsewhere=elsewhere

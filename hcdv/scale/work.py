@@ -6,9 +6,12 @@ to do: that is all there is to going on after a crash, to a task that runs twice
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,9 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hcdv._files import written_aside
+from hcdv._locks import locked
 
 VERSION = 1
 FACTS = "work.json"
+LOCK = "lock"
 # Where a source has put rows that came once only.
 ROWS = "rows"
 STAGES = ("learned", "shards", "parts", "walks", "values")
@@ -40,36 +45,32 @@ class Work:
     fingerprint: str
 
     @classmethod
-    def open(cls, folder: Path, fingerprint: str) -> Work:
-        """Begin in a folder, or go on in it.
+    @contextmanager
+    def open(cls, folder: Path, fingerprint: str) -> Iterator[Work]:
+        """Begin in a folder, or go on in it; nobody else works there meanwhile.
 
         Raises
         ------
         ValueError
             If it holds the work of another valuation, or something else.
         OSError
-            If it cannot be made.
+            If it cannot be made, or somebody is at work in it.
         """
         facts = folder / FACTS
-        if facts.exists():
-            try:
-                held = json.loads(facts.read_text())
-                same = held["version"] == VERSION and held["fingerprint"] == fingerprint
-            except (ValueError, KeyError, TypeError):
-                raise ValueError(f"{facts} is damaged; delete {folder} or name another folder.") from None
-            if not same:
-                raise ValueError(
-                    f"{folder} holds the work of another valuation (other rows, labels, parameters or seed); "
-                    "delete it or name another folder."
-                )
-        elif folder.exists() and (not folder.is_dir() or any(item.name != ROWS for item in folder.iterdir())):
+        if not facts.exists() and folder.exists() and not _is_free(folder):
             raise ValueError(f"{folder} holds something else; name an empty folder, or none that is there.")
-        for stage in STAGES:
-            (folder / stage).mkdir(parents=True, exist_ok=True)
-        if not facts.exists():
-            with written_aside(facts) as aside:
-                aside.write_text(json.dumps({"version": VERSION, "fingerprint": fingerprint}))
-        return cls(os.fspath(folder), fingerprint)
+        folder.mkdir(parents=True, exist_ok=True)
+        busy = f"another process is at work in {folder}; wait until it is done, or name another folder."
+        with locked(folder / LOCK, busy):
+            if facts.exists():
+                _check_same(facts, fingerprint)
+            else:
+                with written_aside(facts) as aside:
+                    aside.write_text(json.dumps({"version": VERSION, "fingerprint": fingerprint}))
+            # After the facts: whoever is killed in between can go on, too.
+            for stage in STAGES:
+                (folder / stage).mkdir(exist_ok=True)
+            yield cls(os.fspath(folder), fingerprint)
 
     def place(self, stage: str, name: str) -> Path:
         return Path(self.folder, stage, name)
@@ -84,7 +85,54 @@ class Work:
         Path(self.folder, stage).mkdir(exist_ok=True)
 
 
+def _is_free(folder: Path) -> bool:
+    """Whether a folder holds nothing but what stands in it before the facts do."""
+    if not folder.is_dir():
+        return False
+    names = [item.name for item in folder.iterdir()]
+    return all(name in (ROWS, LOCK) or name.startswith(f".{FACTS}.") for name in names)
+
+
+def _check_same(facts: Path, fingerprint: str) -> None:
+    """Refuse facts of another valuation."""
+    folder = facts.parent
+    try:
+        held = json.loads(facts.read_text())
+        same = held["version"] == VERSION and held["fingerprint"] == fingerprint
+    except (ValueError, KeyError, TypeError):
+        raise ValueError(f"{facts} is damaged; delete {folder} or name another folder.") from None
+    if not same:
+        raise ValueError(
+            f"{folder} holds the work of another valuation (other rows, labels, parameters or seed); "
+            "delete it or name another folder."
+        )
+
+
 def save_array(path: Path, array: NDArray[Any]) -> None:
     """Write an .npy file aside and rename it."""
-    with written_aside(path) as aside, open(aside, "wb") as file:
+    with _naming(path), written_aside(path) as aside, open(aside, "wb") as file:
         np.lib.format.write_array(file, np.ascontiguousarray(array), allow_pickle=False)
+
+
+def create_array(path: Path, shape: tuple[int, ...], dtype: Any) -> None:
+    """Make an .npy file that is written through maps later on, and take the disk for all of it now.
+
+    A disk that is full while a map is written ends the process, and no error tells why.
+    """
+    with _naming(path):
+        np.lib.format.open_memmap(path, "w+", dtype=np.dtype(dtype), shape=shape)
+        if hasattr(os, "posix_fallocate"):
+            with open(path, "rb+") as file:
+                os.posix_fallocate(file.fileno(), 0, os.path.getsize(path))
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Put a file's name to what the system says of it; of a full disk numpy tells no more than two numbers."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        number = error.errno or errno.ENOSPC
+        raise OSError(number, os.strerror(number), os.fspath(path)) from None

@@ -62,7 +62,16 @@ def dispersion_table(
 
 
 def leaf_count_vectors(labels: ArrayLike) -> int:
-    """Count vectors, prod_c (N_c + 1), that ``leaf_dispersion_values`` visits."""
+    """Count vectors, prod_c (N_c + 1), that ``leaf_dispersion_values`` visits.
+
+    Parameters
+    ----------
+    labels : [n]
+
+    Returns
+    -------
+    int
+    """
     return prod(int(count) + 1 for count in np.unique(np.asarray(labels), return_counts=True)[1])
 
 

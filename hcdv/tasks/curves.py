@@ -18,7 +18,7 @@ from sklearn.preprocessing import StandardScaler
 
 from hcdv._errors import UtilityError
 from hcdv._random import RandomState, check_seed, derive_seed, generator
-from hcdv._validation import as_array, check_choice, check_int, check_labels
+from hcdv._validation import as_array, check_choice, check_int, check_labels, short
 from hcdv.engine import Threads
 from hcdv.games.retrained.folds import take_rows
 from hcdv.tasks._text import text_table
@@ -178,6 +178,10 @@ def addition_curve(
     ----------
     fractions : float [f] in (0, 1]
         Shares of the rows to add, at least one row each.
+
+    Returns
+    -------
+    Curves
     """
     shares = _fractions(fractions, "addition")
     return _curves(
@@ -304,7 +308,7 @@ def _scorer(learner: Any, metric: Any) -> Any:
     try:
         return check_scoring(learner, scoring=metric)
     except ValueError:
-        raise ValueError(f"metric must be the name of a scikit-learn scorer, got {metric!r}.") from None
+        raise ValueError(f"metric must be the name of a scikit-learn scorer, got {short(metric)}.") from None
 
 
 def _metric_name(metric: Any) -> str:

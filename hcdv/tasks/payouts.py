@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import pearsonr, spearmanr
 
-from hcdv._validation import check_int
+from hcdv._validation import check_int, short
 from hcdv.tasks._text import text_table
 from hcdv.tasks._values import frozen, values_of
 
@@ -164,7 +164,7 @@ def marketplace_payouts(
     """
     sellers, sums, n_rows = _by_seller(values, by)
     if not isinstance(currency, str):
-        raise TypeError(f"currency must be a name such as 'EUR', got {currency!r}.")
+        raise TypeError(f"currency must be a name such as 'EUR', got {short(currency)}.")
     if decimals is None:
         decimals = DECIMALS.get(currency.strip().upper(), 2)
     decimals = check_int(decimals, "decimals", 0, MOST_DECIMALS)
@@ -264,12 +264,12 @@ def _coins(amount: Any, name: str, decimals: int) -> int:
     if too_long:
         raise ValueError(f"{name} must have fewer than {MOST_DIGITS} digits.")
     if isinstance(amount, (bool, np.bool_)) or not isinstance(amount, (str, Real, Decimal)):
-        raise TypeError(f"{name} must be an amount of money, got {amount!r}.")
+        raise TypeError(f"{name} must be an amount of money, got {short(amount)}.")
     try:
         # A float's shortest decimal form is what the caller wrote.
         number = Decimal(int(amount) if isinstance(amount, Integral) else str(amount).strip())
     except InvalidOperation:
-        raise ValueError(f"{name} must be an amount of money, got {amount!r}.") from None
+        raise ValueError(f"{name} must be an amount of money, got {short(amount)}.") from None
     if not number.is_finite() or number < 0:
         raise ValueError(f"{name} must be a finite amount of at least 0, got {amount}.")
     if number and not -MOST_DIGITS < number.adjusted() < MOST_DIGITS:

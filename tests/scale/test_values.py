@@ -114,14 +114,16 @@ def brute_leaf_sizes(whole):
 def brute_votes_from_elsewhere(whole):
     """Pair by pair: matching and all votes of rows in other parts."""
     n, labels, part = len(whole.labels), whole.labels, whole.part_of_row
-    heard, trees = np.zeros((n, 2)), np.zeros(n)
+    heard, trees, n_trees = np.zeros((n, 2)), np.zeros(n), whole.leaves.shape[1]
+    for unseen, _ in tree_by_tree(whole):
+        trees += unseen
+    counts_for = n_trees / np.maximum(1, trees)
     for unseen, leaf in tree_by_tree(whole):
         together = (leaf[:, None] == leaf) & unseen[:, None] & unseen
         weight = 1 / np.maximum(1, together.sum(axis=1) - 1)
-        away = together & (part[:, None] != part)
-        heard[:, 0] += weight * (away & (labels[:, None] == labels)).sum(axis=1)
+        away = (together & (part[:, None] != part)) * counts_for
+        heard[:, 0] += weight * (away * (labels[:, None] == labels)).sum(axis=1)
         heard[:, 1] += weight * away.sum(axis=1)
-        trees += unseen
     return heard / np.maximum(1, trees)[:, None]
 
 
@@ -189,6 +191,20 @@ def test_votes_part_by_part(tmp_path, kept, name, has_validation):
     )
     np.testing.assert_allclose(result.parts[name], moments.points.mean[0], rtol=1e-5, atol=1e-10)
     assert result.part_bounds[1, 0] == pytest.approx(moments.v_full[0], rel=1e-7)
+
+
+def test_votes_in_parts_of_which_trees_have_seen_every_row(tmp_path, kept):
+    X, y = spread(40, n_classes=3)
+    recipe = Recipe(utility="forest", contrast=0.0, n_permutations=4)
+    sizes = Sizes(part_rows=1, sample_rows=40, block_rows=15)
+    result = valued(ArraySource(X, y), tmp_path / "work", recipe, sizes).result
+    whole = Assembled(work_in(tmp_path / "work"))
+    assert whole.layout.sizes.tolist() == [1] * 40
+    game = brute_votes(whole, whole.learned.terms[0], 3, None)
+    moments, _ = walk_chains(
+        {"forest": game}, whole.tree, n_permutations=4, seed=0, threads=Threads(1), weights=np.ones(1)
+    )
+    np.testing.assert_allclose(result.parts["forest"], moments.points.mean[0], rtol=1e-5, atol=1e-10)
 
 
 def test_values_sum_to_v_of_all_rows(tmp_path):

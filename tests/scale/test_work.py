@@ -1,5 +1,6 @@
 """Killed in the middle, started again: the same bits, and nothing done twice."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -139,6 +140,47 @@ def test_another_valuation_is_not_written_over(folder, tmp_path, monkeypatch):
     (place / "work.json").write_text("{}")
     with pytest.raises(ValueError, match="damaged"):
         HCDV(n_permutations=4, random_state=0, checkpoint=place).fit(folder, "label")
+
+
+def test_one_at_a_time_in_a_folder(folder, tmp_path, monkeypatch):
+    from hcdv._locks import locked
+
+    small(monkeypatch)
+    place = tmp_path / "work"
+    model = HCDV(utility="fit", n_permutations=2, random_state=0, n_jobs=1, checkpoint=place)
+    values = model.fit(folder, "label").values_
+    with locked(place / "lock", ""), pytest.raises(BlockingIOError, match="another process is at work"):
+        model.fit(folder, "label")
+    np.testing.assert_array_equal(model.fit(folder, "label").values_, values)
+
+
+def test_killed_before_the_folder_says_whose_it_is_it_goes_on(folder, tmp_path, monkeypatch):
+    small(monkeypatch)
+    place = tmp_path / "work"
+    place.mkdir()
+    (place / "lock").touch()
+    (place / ".work.json.77.ab12cd34.part").touch()
+    model = HCDV(utility="fit", n_permutations=2, random_state=0, n_jobs=1, checkpoint=place)
+    assert len(model.fit(folder, "label").values_) == 1500
+
+
+def full(*arguments, **_):
+    raise OSError("25000 requested and 8192 written")  # all that numpy tells
+
+
+@pytest.mark.parametrize(
+    ("where", "name", "file"),
+    [(np.lib.format, "write_array", "learned/vote.npy"), (os, "posix_fallocate", "values/values.npy")],
+)
+def test_a_full_disk_is_named(folder, tmp_path, monkeypatch, where, name, file):
+    small(monkeypatch)
+    model = HCDV(utility="fit", n_permutations=2, random_state=0, n_jobs=1, checkpoint=tmp_path / "work")
+    with monkeypatch.context() as patch:
+        patch.setattr(where, name, full, raising=False)
+        with pytest.raises(OSError, match="No space left on device") as caught:
+            model.fit(folder, "label")
+    assert caught.value.filename == str(tmp_path / "work" / file)
+    assert len(model.fit(folder, "label").values_) == 1500
 
 
 def test_the_disk_is_asked_first(folder, tmp_path, monkeypatch, capsys):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hcdv._torch_kind import is_module
-from hcdv._validation import check_choice, check_int, check_number
+from hcdv._validation import check_bool, check_choice, check_int, check_number, short
 
 SCORES = ("log", "share")
 PRECISIONS = ("auto", "float32", "bfloat16")
@@ -103,8 +103,7 @@ class Contrastive:
         if self.patience is not None:
             check_int(self.patience, "patience", 1)
         check_int(self.batch_size, "batch_size", 4, LARGEST_BATCH)
-        if not isinstance(self.compiled, bool):
-            raise TypeError(f"compiled must be True or False, got {self.compiled!r}.")
+        check_bool(self.compiled, "compiled")
         check_choice(self.score, "score", SCORES)
         check_choice(self.precision, "precision", PRECISIONS)
         for name in ("contrast", "smoothness", "weight_decay"):
@@ -118,10 +117,10 @@ class Contrastive:
             )
         if self.bounds is not None:
             if not isinstance(self.bounds, (tuple, list)) or len(self.bounds) != 2:
-                raise ValueError(f"bounds must be two numbers, got {self.bounds!r}.")
+                raise ValueError(f"bounds must be two numbers, got {short(self.bounds)}.")
             low, high = (float(check_number(b, "bounds", -LARGEST_PIXEL, LARGEST_PIXEL)) for b in self.bounds)
             if low >= high:
-                raise ValueError(f"bounds must be a smaller and a larger number, got {self.bounds!r}.")
+                raise ValueError(f"bounds must be a smaller and a larger number, got {short(self.bounds)}.")
             object.__setattr__(self, "bounds", (low, high))
 
     @property

@@ -11,7 +11,7 @@ import scipy.sparse
 from numpy.typing import DTypeLike, NDArray
 
 from hcdv._files import check_place
-from hcdv._validation import NUMBER_TYPES, as_array, check_choice, check_int
+from hcdv._validation import NUMBER_TYPES, as_array, check_choice, check_int, short
 from hcdv.encoder._spaces import Encoder
 from hcdv.encoder.out_of_core._blocks import (
     length,
@@ -87,10 +87,11 @@ def encode_to_disk(
     dtype = _dtype_name(dtype)
     check_int(block_rows, "block_rows", 1)
     if progress is not None and not callable(progress):
-        raise TypeError(f"progress must be a function that takes the rows done, got {progress!r}.")
+        raise TypeError(f"progress must be a function that takes the rows done, got {short(progress)}.")
     others = getattr(encoder, "others", ())
     if space is not None and space not in others:
-        raise ValueError(f"space must be one of the encoder's ({', '.join(others) or 'none'}), got {space!r}.")
+        known = ", ".join(others) or "none"
+        raise ValueError(f"space must be one of the encoder's ({known}), got {short(space)}.")
     target = check_place(path)
     if isinstance(X, (str, os.PathLike)) and target.exists() and os.path.samefile(X, target):
         raise ValueError(f"path must be another file than X, got {os.fspath(path)} for both.")

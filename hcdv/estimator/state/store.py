@@ -34,6 +34,7 @@ from hcdv._digest import file_digest
 from hcdv._files import written_aside
 from hcdv._journal import EMPTY, append_record, begin_journal, read_records
 from hcdv._locks import locked
+from hcdv._validation import check_path
 from hcdv.encoder import load_encoder, save_encoder
 from hcdv.estimator.state.pack import Reader, number, step_arrays, step_facts, step_of
 from hcdv.estimator.state.recipe import has_changed, looks_at_clock, parameters_of
@@ -126,7 +127,7 @@ def save_model(model: Updating, path: str | os.PathLike[str], store: Store | Non
     OSError
         If it cannot be written; the error names the place.
     """
-    folder = Path(os.path.realpath(path))
+    folder = Path(os.path.realpath(check_path(path)))
     if _is_new(folder, store):
         _check_free(folder, path)
     folder.mkdir(exist_ok=True)
@@ -215,8 +216,8 @@ def load_model(
     network, embedding
         As in :func:`hcdv.encoder.load_encoder`.
     """
-    folder = Path(os.path.realpath(path))
-    where = os.fspath(path)
+    where = check_path(path)
+    folder = Path(os.path.realpath(where))
     if not folder.is_dir():
         what = "is a file" if folder.exists() else "does not exist"
         raise ValueError(f"{where} {what}; a saved model is a folder.")
