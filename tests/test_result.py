@@ -86,7 +86,7 @@ def test_a_floor_of_ones_own(result):
     np.testing.assert_array_equal(result.select(0.5, "global", floor=1e9), best)
     for floor, error, sentence in [
         ("high", ValueError, "floor must be 'auto', a number or None, got 'high'"),
-        (np.nan, ValueError, "floor must lie in"),
+        (np.nan, ValueError, "floor must be a finite number"),
         (True, TypeError, "floor must be a number, got True"),
     ]:
         with pytest.raises(error, match=sentence):

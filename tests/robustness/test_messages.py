@@ -1,0 +1,66 @@
+"""What was said badly once: values on one line, paths that are none, notes of other makers."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet
+import pytest
+
+from hcdv import HCDV, ValuationResult
+from hcdv._validation import check_bool, check_int, check_path, short
+from hcdv.io import FileProblem, read_table, write_values
+
+
+def test_values_stand_on_one_line():
+    assert short("a\nb") == r"'a\nb'"
+    assert short(np.eye(2)) == "array([[1., 0.], [0., 1.]])"
+    assert short(10**5000) == "int"
+    assert short(np.float64(0.5)) == "0.5"
+    long = short(list(range(1000)))
+    assert long.startswith("[0, 1, 2, ") and long.endswith("...") and len(long) < 110
+    with pytest.raises(
+        TypeError, match=r"^k must be an integer, got Empty DataFrame Columns: \[\] Index: \[\]\.$"
+    ):
+        check_int(pd.DataFrame(), "k", 0)
+
+
+@pytest.mark.parametrize(
+    ("value", "error"), [(None, TypeError), (3, TypeError), (b"x", TypeError), ("", ValueError)]
+)
+def test_what_is_no_path(value, error):
+    for ask in (check_path, HCDV.load, ValuationResult.load, read_table):
+        with pytest.raises(error, match="path must be a path, got "):
+            ask(value)
+
+
+def test_true_and_false():
+    assert check_bool(np.True_, "b") is True
+    with pytest.raises(TypeError, match="b must be True or False, got 1"):
+        check_bool(1, "b")
+
+
+@pytest.mark.parametrize("suffix", ["arrow", "parquet"])
+def test_notes_for_pandas_that_are_damaged(tmp_path, suffix):
+    path = tmp_path / f"t.{suffix}"
+    table = pa.table({"a": [1, 2]}, metadata={"pandas": json.dumps({"index_columns": [{"kind": "range"}]})})
+    if suffix == "parquet":
+        pa.parquet.write_table(table, path)
+    else:
+        with pa.ipc.new_file(path, table.schema) as file:
+            file.write_table(table)
+    with pytest.raises(FileProblem, match="its notes for pandas cannot be read"):
+        read_table(path)
+
+
+def test_what_is_no_table_is_not_written(tmp_path):
+    with pytest.raises(TypeError, match=r"frame must be a pandas\.DataFrame, got dict"):
+        write_values({"a": [1]}, tmp_path / "t.csv")
+
+
+def test_weights_whose_squares_overflow_are_refused():
+    X, y = np.arange(40.0).reshape(20, 2), np.arange(20) % 2
+    result = HCDV(utility="kernel", n_permutations=2, random_state=0, n_jobs=1).fit(X, y).result_
+    with pytest.raises(ValueError, match=r"kernel must lie in \[-1e\+09, 1e\+09\], got 1e\+308"):
+        result.reweight(kernel=1e308)
