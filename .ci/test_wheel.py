@@ -24,7 +24,6 @@ OF_THE_SOURCES = [
     "test_docs.py",
     "test_layers.py",
     "test_peers.py",
-    "test_regression.py",
     "test_wheel.py",
     "test_wheel_build.py",
     "test_wheel_compilers.py",

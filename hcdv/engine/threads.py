@@ -10,7 +10,7 @@ from concurrent.futures import TimeoutError as NotYet
 from threading import Event
 from typing import TypeVar
 
-from hcdv._dropped import droppable
+from hcdv._dropped import droppable, go_on
 from hcdv._validation import check_int
 from hcdv.engine.blas import limit_openmp_of_this_thread, loaded_libraries, single_threaded_blas
 
@@ -82,6 +82,8 @@ class Threads:
 def _inline(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
     with single_threaded_blas():
         for item in items:
+            # These may be the steps of a task that nobody waits for any more.
+            go_on()
             yield function(item)
 
 

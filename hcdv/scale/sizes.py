@@ -80,7 +80,13 @@ def part_bytes(learned: Learned, n_rows: int) -> int:
         votes.append(8 * neighbours_listed(learned.n_rows))
     if "forest" in kinds:
         votes.append(8 * learned.forest_neighbours + 8 * len(learned.n_leaves))
-    return n_rows * (row + sum(votes) + max(votes))
+    return n_rows * (row + sum(votes) + max(votes)) + leaf_bytes(learned)
+
+
+def leaf_bytes(learned: Learned) -> int:
+    """What the rows in the leaves of the forest take, of all parts and of one, and the votes made of them."""
+    cells = int(learned.n_leaves.sum()) * learned.n_classes
+    return 8 * 12 * cells
 
 
 def block_bytes(learned: Learned, block_rows: int) -> int:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hcdv._archive import read_archive, write_archive
+from hcdv._dropped import go_on
 from hcdv._moments import Moments
 from hcdv.affinity import tree_levels, votes_from_elsewhere
 from hcdv.affinity.forest import shared_leaf_affinity
@@ -85,6 +86,7 @@ def contexts(
     """Sums of the parts before a part in every chain, and before it in its reverse, float64 [2, pairs, k]."""
     inside = np.zeros((2, recipe.n_pairs, layout.n_parts))
     for pair in range(recipe.n_pairs):
+        go_on()
         chain = draw_chain(layout.tree, recipe.seed, pair)[0]
         place = int(np.flatnonzero(chain == number)[0])
         inside[0, pair, chain[:place]] = 1.0
