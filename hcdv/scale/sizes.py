@@ -25,7 +25,7 @@ BLOCK_ROWS = 1 << 16
 PROCESS_BYTES = 350 << 20
 LEAST_BYTES = 500 * 10**6
 PART_ROW_BYTES = 6 << 10
-SAMPLE_ROW_BYTES = 8 << 10
+SAMPLE_ROW_BYTES = 16 << 10
 
 UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "KI": 1 << 10, "MI": 1 << 20, "GI": 1 << 30}
 

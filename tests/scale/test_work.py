@@ -316,3 +316,20 @@ def test_a_worker_that_does_not_see_the_folder_says_so(tmp_path):
 
     with pytest.raises(FileNotFoundError, match=r"does not see the work folder .*away; give checkpoint="):
         load(Work(str(tmp_path / "away"), "f"))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="asks Linux for the peak of memory")
+def test_the_memory_limit_is_kept(tmp_path):
+    """Of a whole process, from its first import on, with the games of tables and two tasks at once."""
+    from hcdv.datasets import write_ctr
+
+    write_ctr(tmp_path / "clicks", 60_000, label_noise=0.15, random_state=0)
+    code = (
+        "import re, sys\nfrom pathlib import Path\nfrom hcdv import HCDV\n"
+        "HCDV(memory_limit='700MB', n_permutations=8, n_jobs=2, random_state=0).fit(sys.argv[1], 'label')\n"
+        "print(re.search(r'VmHWM:\\s+(\\d+)', Path('/proc/self/status').read_text())[1])"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "clicks")]
+    peak = subprocess.check_output(command, cwd=ROOT, text=True)
+    assert 1024 * int(peak) < 700e6
