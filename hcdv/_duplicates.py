@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.neighbors import NearestNeighbors
 
+# Rows are near-duplicates within this share of the usual gap.
+TOLERANCE = 0.1
 # Rows whose nearest neighbour tells how far apart rows usually are.
 ROWS_ASKED = 2_000
 

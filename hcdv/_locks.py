@@ -4,16 +4,40 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
+if sys.platform == "win32":
     import msvcrt
 
-NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+    def take(descriptor: int) -> None:
+        """Take the lock on an open file, or raise what the system says of one who was first."""
+        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+
+    def give_back(descriptor: int) -> None:
+        """Closing the file is all that it needs."""
+
+else:
+    import fcntl
+
+    # Some network drives have no locks; there calls at the same time are the user's to keep apart.
+    _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+
+    def take(descriptor: int) -> None:
+        """Take the lock on an open file, or raise what the system says of one who was first."""
+        _flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def give_back(descriptor: int) -> None:
+        """A process forked meanwhile has the file open too, so that closing it here would not do."""
+        _flock(descriptor, fcntl.LOCK_UN)
+
+    def _flock(descriptor: int, how: int) -> None:
+        try:
+            fcntl.flock(descriptor, how)
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise
 
 
 @contextmanager
@@ -30,14 +54,9 @@ def locked(path: str | os.PathLike[str], busy: str) -> Iterator[None]:
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     try:
         try:
-            if fcntl is not None:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            else:
-                msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-        except OSError as error:
-            # Some network drives have no locks; there calls at the same time are the user's to keep apart.
-            if error.errno not in NO_LOCKS:
-                raise BlockingIOError(busy) from None
+            take(descriptor)
+        except OSError:
+            raise BlockingIOError(busy) from None
         yield
     finally:
         os.close(descriptor)

@@ -178,11 +178,11 @@ class Leaves:
 
         ``leaf_sizes`` int64 [leaves] are the unseen rows in every leaf, where these rows are but some of them.
         """
-        first = np.cumsum(n_leaves, dtype=np.int64) - n_leaves
+        first = first_leaves(n_leaves)
 
         def gather(t: int) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
             leaf = leaf_of[:, t]
-            kept = np.flatnonzero(unseen[:, t // 64] >> np.uint64(t % 64) & np.uint64(1)).astype(np.int32)
+            kept = unseen_by_tree(unseen, t).astype(np.int32)
             # Stable, so that members of a leaf ascend.
             members = kept[np.argsort(leaf[kept], kind="stable")]
             return np.bincount(leaf[kept], minlength=n_leaves[t]), members
@@ -291,6 +291,17 @@ def shared_leaf_affinity(
     # Lists and the affinity made of them are large: the leaves need not stand beside both.
     del leaves
     return weighted_rows_first(*lists, n), on_val
+
+
+def first_leaves(n_leaves: NDArray[np.int32]) -> NDArray[np.int64]:
+    """The number of each tree's first leaf, where leaves of all trees are numbered through; int64 [trees]."""
+    first: NDArray[np.int64] = np.cumsum(n_leaves, dtype=np.int64) - n_leaves
+    return first
+
+
+def unseen_by_tree(unseen: NDArray[np.uint64], t: int) -> NDArray[np.int64]:
+    """Rows that tree t has not seen, ascending."""
+    return np.flatnonzero(unseen[:, t // 64] >> np.uint64(t % 64) & np.uint64(1))
 
 
 def everywhere(n: int, n_trees: int) -> NDArray[np.uint64]:

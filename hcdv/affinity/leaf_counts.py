@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array, diags_array
 
+from hcdv.affinity.forest import first_leaves, unseen_by_tree
+
 
 @dataclass(frozen=True, eq=False)
 class LeafCounts:
@@ -50,13 +52,13 @@ class LeafCounts:
         n_leaves : int32 [trees]
         n_classes : int
         """
-        first = _first_leaves(n_leaves)
-        share = len(n_leaves) / np.maximum(1, _trees(unseen, len(n_leaves)))
+        first = first_leaves(n_leaves)
+        share = len(n_leaves) / np.maximum(1, _trees(unseen))
         cells: list[NDArray[np.int64]] = []
         often: list[NDArray[np.float64]] = []
         sizes = np.zeros(int(n_leaves.sum()), np.int64)
         for t in range(len(n_leaves)):
-            rows = _unseen_by_tree(unseen, t)
+            rows = unseen_by_tree(unseen, t)
             leaf = first[t] + leaf_of[rows, t]
             sizes += np.bincount(leaf, minlength=len(sizes))
             # Of one tree at a time: cells of all would be as many as rows x trees.
@@ -68,9 +70,6 @@ class LeafCounts:
 
     def __add__(self, other: LeafCounts) -> LeafCounts:
         return LeafCounts(csr_array(self.votes + other.votes), self.sizes + other.sizes)
-
-    def __sub__(self, other: LeafCounts) -> LeafCounts:
-        return LeafCounts(csr_array(self.votes - other.votes), self.sizes - other.sizes)
 
 
 def votes_from_elsewhere(
@@ -96,36 +95,23 @@ def votes_from_elsewhere(
         Of all rows, and of those here.
     """
     weight = diags_array(1.0 / np.maximum(1, everyone.sizes - 1))
-    votes = csr_array(weight @ (everyone - here).votes)
+    votes = csr_array(weight @ (everyone.votes - here.votes))
     together = np.asarray(votes.sum(axis=1))
-    first = _first_leaves(n_leaves)
+    first = first_leaves(n_leaves)
     heard = np.zeros((len(labels), 2))
     for t in range(len(n_leaves)):
-        rows = _unseen_by_tree(unseen, t)
+        rows = unseen_by_tree(unseen, t)
         leaf = first[t] + leaf_of[rows, t]
         heard[rows, 0] += _at(votes, leaf, labels[rows])
         heard[rows, 1] += together[leaf]
-    heard /= np.maximum(1, _trees(unseen, len(n_leaves)))[:, None]
+    heard /= np.maximum(1, _trees(unseen))[:, None]
     # What subtracting leaves of votes that are all here.
     return np.maximum(heard, 0.0)
 
 
-def _first_leaves(n_leaves: NDArray[np.int32]) -> NDArray[np.int64]:
-    """The number of each tree's first leaf."""
-    return np.cumsum(n_leaves, dtype=np.int64) - n_leaves
-
-
-def _unseen_by_tree(unseen: NDArray[np.uint64], t: int) -> NDArray[np.int64]:
-    """Rows that tree t has not seen."""
-    return np.flatnonzero(unseen[:, t // 64] >> np.uint64(t % 64) & np.uint64(1))
-
-
-def _trees(unseen: NDArray[np.uint64], n_trees: int) -> NDArray[np.int64]:
+def _trees(unseen: NDArray[np.uint64]) -> NDArray[np.int64]:
     """Trees that have not seen each row."""
-    trees = np.zeros(len(unseen), np.int64)
-    for t in range(n_trees):
-        trees[_unseen_by_tree(unseen, t)] += 1
-    return trees
+    return np.bitwise_count(unseen).sum(axis=1, dtype=np.int64)
 
 
 def _at(votes: csr_array, leaf: NDArray[np.int64], label: NDArray[np.int64]) -> NDArray[Any]:

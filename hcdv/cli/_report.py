@@ -53,7 +53,9 @@ def report(
     values that `hcdv value` wrote, or a result that was saved in Python.  DATA is the file that was valued,
     whose cells are to be shown.
     """
-    check_page(out)
+    from hcdv.report import check_report, write_report
+
+    check_report(out)
     check_distinct({"STATE_OR_VALUES": source, "DATA": data}, {"--out": out})
     if data is None and (label or id_column):
         raise ValueError("--label and --id are columns of DATA: name the file that was valued, too.")
@@ -70,20 +72,8 @@ def report(
         if label is None:
             raise ValueError(f"--label is missing: name the column of {data} that holds the label.")
         cells = _cells(result, source, data, label, id_column)
-    from hcdv.report import write_report
-
     write_report(told, out, cells, n_rows=rows, title=title)
     click.echo(f"Wrote a report on {len(result):,} rows to {out}")
-
-
-def check_page(path: Path) -> None:
-    """Refuse, before any work, a page that could not be written."""
-    from hcdv.report import check_report
-
-    try:
-        check_report(path)
-    except ImportError as error:
-        raise ValueError(str(error)) from None
 
 
 def _result(path: Path) -> ValuationResult:

@@ -11,7 +11,6 @@ import click
 
 from hcdv.cli._columns import Columns
 from hcdv.cli._large import check_options, is_large, value_large
-from hcdv.cli._report import check_page
 from hcdv.cli._shown import show, show_groups
 from hcdv.cli._state import check_new_folder, save_new
 from hcdv.cli._tables import (
@@ -183,7 +182,9 @@ def value(
     if save is not None:
         check_new_folder(save)
     if report is not None:
-        check_page(report)
+        from hcdv.report import check_report
+
+        check_report(report)
     for place in (checkpoint, cache):
         if place is not None:
             check_place(place)

@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator
 from hcdv._torch_kind import is_module
 from hcdv._validation import MAX_WEIGHT, check_choice, check_number, short
 from hcdv.games.fidelity import POINTS, MultiFidelity
-from hcdv.games.named import KNN, LIKELIHOOD, Evidence, Fit, Forest, InSpace, Kernel, Ridge
+from hcdv.games.named import KNN, LIKELIHOOD, Evidence, Fit, Forest, InSpace, Kernel, Ridge, taken_apart
 from hcdv.games.retrained import Estimator, Function, Logistic, Module
 from hcdv.games.rows import TrainingRows
 from hcdv.games.utility import Utility
@@ -87,10 +87,7 @@ class UtilityPlan:
     @property
     def needs_given(self) -> bool:
         """Whether a term looks at the rows as given, and not only at their spaces."""
-        return any(
-            (term.utility.utility if isinstance(term.utility, InSpace) else term.utility).name not in _CHEAP
-            for term in self.terms
-        )
+        return any(taken_apart(term.utility)[0].name not in _CHEAP for term in self.terms)
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ from hcdv.games.local import (
     trusted_votes,
     vote_game,
 )
-from hcdv.games.named import InSpace, Kernel
+from hcdv.games.named import Kernel, taken_apart
 from hcdv.games.rows import TrainingRows
 from hcdv.games.utility import Utility
 from hcdv.games.vote import VoteGame
@@ -62,8 +62,7 @@ class KernelLists:
         cls, utility: Utility, game: Game, rows: TrainingRows, threads: Threads
     ) -> KernelLists | None:
         """What the utility's game on these rows is made of; None where it is no kernel's."""
-        space = utility.space if isinstance(utility, InSpace) else None
-        kernel = utility.utility if isinstance(utility, InSpace) else utility
+        kernel, space = taken_apart(utility)
         if not isinstance(kernel, Kernel) or not isinstance(game, VoteGame):
             return None
         rows = _in(rows, space)
@@ -155,8 +154,7 @@ def learns_width(utility: Utility, rows: TrainingRows) -> bool:
     -------
     bool
     """
-    space = utility.space if isinstance(utility, InSpace) else None
-    kernel = utility.utility if isinstance(utility, InSpace) else utility
+    kernel, space = taken_apart(utility)
     return isinstance(kernel, Kernel) and kernel.width == "likelihood" and not _in(rows, space).is_learned
 
 

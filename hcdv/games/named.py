@@ -165,3 +165,8 @@ class InSpace:
 
     def chain_seconds(self, rows: TrainingRows, n_stops: int) -> float:
         return self.utility.chain_seconds(rows, n_stops)
+
+
+def taken_apart(utility: Utility) -> tuple[Utility, str | None]:
+    """A utility by itself, and the further space that its game is played in, if there is one."""
+    return (utility.utility, utility.space) if isinstance(utility, InSpace) else (utility, None)

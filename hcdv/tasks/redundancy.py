@@ -11,7 +11,7 @@ from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import connected_components
 from sklearn.neighbors import NearestNeighbors
 
-from hcdv._duplicates import usual_gap
+from hcdv._duplicates import TOLERANCE, usual_gap
 from hcdv._validation import check_int, check_labels, check_number
 from hcdv.encoder import make_encoder
 from hcdv.engine import single_threaded_blas
@@ -124,7 +124,7 @@ def redundancy(
     y_val: ArrayLike | None = None,
     *,
     model: Any = None,
-    tolerance: float = 0.1,
+    tolerance: float = TOLERANCE,
     n_peers: int = 10,
 ) -> Redundancy:
     """Find near-duplicates, and ask whether copies share one row's value or are each paid in full.

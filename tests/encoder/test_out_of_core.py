@@ -494,14 +494,14 @@ def test_a_forked_process_does_not_keep_the_lock(tmp_path, monkeypatch):
 def test_a_file_that_was_renamed_before_its_lock_was_had_is_left_alone(tmp_path, monkeypatch):
     part, target = tmp_path / ".z.npy.encoding", tmp_path / "z.npy"
     part.write_bytes(b"rows")
-    lock = module._lock
+    take = module.take
 
-    def late(file):
+    def late(descriptor):
         if part.exists() and not target.exists():
             os.replace(part, target)
-        lock(file)
+        take(descriptor)
 
-    monkeypatch.setattr(module, "_lock", late)
+    monkeypatch.setattr(module, "take", late)
     with module._held(part, target) as file:
         assert file.read() == b"" and os.path.samestat(os.fstat(file.fileno()), part.stat())
     assert target.read_bytes() == b"rows"
@@ -524,7 +524,7 @@ def test_drives_without_locks_are_written_all_the_same(tmp_path, monkeypatch):
     def no_lock(file, how):
         raise OSError(errno.ENOLCK, "no locks available")
 
-    monkeypatch.setattr(module.fcntl, "flock", no_lock)
+    monkeypatch.setattr("fcntl.flock", no_lock)
     encoder = fitted(NUMBERS)
     np.testing.assert_array_equal(
         encode_to_disk(encoder, NUMBERS, tmp_path / "z.npy"), encoder.transform(NUMBERS)

@@ -14,37 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hcdv._files import written_aside
-
-if sys.platform == "win32":
-    import msvcrt
-
-    def _lock(file: BinaryIO) -> None:
-        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-
-    def _unlock(file: BinaryIO) -> None:
-        """Closing the file is all that it needs."""
-
-else:
-    import fcntl
-
-    # Some network drives have no locks; there calls at the same time are the user's to keep apart.
-    _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
-
-    def _lock(file: BinaryIO) -> None:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            if error.errno not in _NO_LOCKS:
-                raise
-
-    def _unlock(file: BinaryIO) -> None:
-        """A process forked meanwhile has the file open too, so that closing it here would not do."""
-        try:
-            fcntl.flock(file, fcntl.LOCK_UN)
-        except OSError as error:
-            if error.errno not in _NO_LOCKS:
-                raise
-
+from hcdv._locks import give_back, take
 
 # Windows neither renames nor deletes a file that is open.
 _MOVES_OPEN_FILES = sys.platform != "win32"
@@ -121,7 +91,7 @@ class PartialFile:
         try:
             # First: what is written after the lock has gone would go into the next call's rows.
             file.flush()
-            _unlock(file)
+            give_back(file.fileno())
         finally:
             file.close()
 
@@ -153,7 +123,7 @@ def _held(path: Path, target: Path) -> BinaryIO:
         file: BinaryIO = open(path, "r+b", opener=_made)  # noqa: SIM115
         is_mine = False
         try:
-            _lock(file)
+            take(file.fileno())
             is_mine = _is_at(file, path)
         except (BlockingIOError, PermissionError):
             busy = "another call of encode_to_disk is writing this file; wait for it or take another path"

@@ -19,7 +19,7 @@ from hcdv.estimator.explanation.votes import Votes
 from hcdv.estimator.live import Live
 from hcdv.game import Indices, Values
 from hcdv.games import Forest, Kernel, TrainingRows, UtilityPlan, VoteGame
-from hcdv.games.named import InSpace
+from hcdv.games.named import taken_apart
 from hcdv.result import ValuationResult
 
 if TYPE_CHECKING:
@@ -242,15 +242,14 @@ def _votes(model: Fitting, live: Live) -> dict[str, Votes]:
         games = model._games(rows, UtilityPlan(voting), live.seed, threads, ready)
     found = {}
     for term in voting:
-        game, utility = games[term.name], term.utility
+        game, (_, space) = games[term.name], taken_apart(term.utility)
         assert isinstance(game, VoteGame)
-        space = rows.in_space(utility.space) if isinstance(utility, InSpace) else rows
-        found[term.name] = Votes.of(game, space)
+        found[term.name] = Votes.of(game, rows if space is None else rows.in_space(space))
     return found
 
 
 def _is_vote(utility: Any) -> bool:
-    return isinstance(utility.utility if isinstance(utility, InSpace) else utility, (Kernel, Forest))
+    return isinstance(taken_apart(utility)[0], (Kernel, Forest))
 
 
 def _searchable(live: Live) -> TrainingRows:

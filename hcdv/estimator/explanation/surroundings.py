@@ -8,12 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.neighbors import NearestNeighbors
 
-from hcdv._duplicates import usual_gap
+from hcdv._duplicates import TOLERANCE, usual_gap
 from hcdv.game import Indices, Values
 
-# Rows are near-duplicates within this share of the usual distance of a row to its nearest other one, as in
-# `hcdv.tasks.redundancy`.
-TOLERANCE = 0.1
 # Rows measured at a time, in float64.
 ROWS_AT_ONCE = 1 << 16
 
