@@ -14,10 +14,11 @@ from what is kept, each part from the largest scale that it was measured at; ``a
 from __future__ import annotations
 
 import argparse
-import warnings
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
+
+from joblib import cpu_count
 
 from bench.paper import _page
 from bench.paper._experiment import SCALES
@@ -52,9 +53,12 @@ def main() -> None:
                         help="folder of the results (default: bench/results/paper)")  # fmt: skip
     parser.add_argument("--page", type=Path, default=_page.PAGE,
                         help="where the page goes (default: docs/paper.md)")  # fmt: skip
+    parser.add_argument("--jobs", type=int, default=cpu_count(), metavar="N",
+                        help="processes for cells without wall seconds (default: one a core)")  # fmt: skip
     parser.add_argument("--again", action="store_true", help="measure anew what is there at this scale")
     options = parser.parse_args()
-    warnings.simplefilter("ignore")
+    if options.jobs < 1:
+        parser.error(f"argument --jobs: {options.jobs} is not 1 or more")
     try:
         run(options)
     except ResultsError as error:
@@ -73,7 +77,7 @@ def run(options: argparse.Namespace) -> None:
         with claimed(options.results, options.scale, name) as store:
             if options.again:
                 store.forget()
-            run_cells(module, store)
+            run_cells(module, store, options.jobs)
         print(f"\n{module.section(store.rows)}\n", flush=True)
     if {"all", "page"} & set(options.names):
         _page.write(options.page, options.results, {name: experiment(name) for name in _page.ORDER})

@@ -1,9 +1,11 @@
 """What an experiment is: cells that are measured one by one, and words and pictures made of them.
 
-A module of this package is one, with five functions:
+A module of this package is one, with six functions:
 
 - ``cells(scale)``: the work, a list of keys (dicts of plain values), in the order it is to be done;
 - ``measure(scale, **key)``: figures of one cell, a dict of what JSON holds;
+- ``side_by_side(**key)``: whether the cell may be measured beside others, as no wall seconds are among its
+  figures; it comes after all cells that may not;
 - ``section(rows)``: Markdown with our figures beside the printed ones, under one heading of level 2;
 - ``in_short(rows)``: the claims of the paper that the section looks at, and what they come to;
 - ``pictures(rows, folder)``: plots, as files that ``section`` names; may write none.
@@ -34,6 +36,8 @@ class Experiment(Protocol):
     def cells(self, scale: str) -> list[Key]: ...
 
     def measure(self, scale: str, **key: Any) -> dict[str, Any]: ...
+
+    def side_by_side(self, **key: Any) -> bool: ...
 
     def section(self, rows: list[Row]) -> str: ...
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from joblib import Parallel, delayed
 
 from bench._measure import machine
 from bench.paper._experiment import Experiment, Key, Row
@@ -85,15 +88,33 @@ def claimed(folder: Path, scale: str, name: str) -> Iterator[Store]:
         yield Store(folder, scale, name)
 
 
-def run_cells(experiment: Experiment, store: Store) -> None:
-    """Measure what the store does not hold yet; one line a cell."""
-    name = store.path.stem
+def run_cells(experiment: Experiment, store: Store, jobs: int = 1) -> None:
+    """Measure what the store lacks, ``jobs`` cells at a time where they allow it; one line a cell."""
+    name, commit = store.path.stem, machine()["commit"]
     todo = [key for key in experiment.cells(store.scale) if not store.holds(key)]
-    commit = machine()["commit"]
-    for number, key in enumerate(todo, 1):
-        begin = time.perf_counter()
-        figures = experiment.measure(store.scale, **key)
-        seconds = time.perf_counter() - begin
+    for number, (key, figures, seconds) in enumerate(measured(experiment, store.scale, todo, jobs), 1):
         store.add({**key, **figures, "seconds": seconds, "commit": commit})
         told = " ".join(str(value) for value in key.values())
         print(f"{name} {number}/{len(todo)}: {told} ({seconds:.1f} s)", flush=True)
+
+
+def measured(
+    experiment: Experiment, scale: str, todo: list[Key], jobs: int
+) -> Iterator[tuple[Key, dict[str, Any], float]]:
+    """What :func:`one_cell` returns of each key, first of those that must be alone."""
+    together = [key for key in todo if experiment.side_by_side(**key)]
+    for key in todo:
+        if key not in together:
+            yield one_cell(experiment.measure, scale, key)
+    yield from Parallel(n_jobs=jobs, return_as="generator_unordered")(
+        delayed(one_cell)(experiment.measure, scale, key) for key in together
+    )
+
+
+def one_cell(measure: Callable[..., dict[str, Any]], scale: str, key: Key) -> tuple[Key, dict[str, Any], float]:
+    """The key, its figures, and the seconds of the measurement."""
+    begin = time.perf_counter()
+    with warnings.catch_warnings():  # here, as processes beside this one have their own filters
+        warnings.simplefilter("ignore")
+        figures = measure(scale, **key)
+    return key, figures, time.perf_counter() - begin

@@ -39,7 +39,7 @@ from hcdv._device import resolve_device
 from hcdv.encoder import make_encoder
 from hcdv.tasks import rank_augmentations
 
-__all__ = ["cells", "in_short", "measure", "pictures", "section"]
+__all__ = ["cells", "in_short", "measure", "pictures", "section", "side_by_side"]
 
 REPLACED = 0.3
 # A slice begins after this share of the candidates; the last one ends with them.
@@ -59,6 +59,11 @@ def cells(scale: str) -> list[Key]:
         ]
         keys.append({"what": "slice", "run": run, "method": CHANCE, "slice": "top"})
     return keys
+
+
+def side_by_side(what: str, **key: Any) -> bool:
+    """Seconds of a ConvNet are those of the processor, those of valuing are not."""
+    return what == "slice"
 
 
 def measure(scale: str, what: str, run: int, **key: Any) -> dict[str, Any]:

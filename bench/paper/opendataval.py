@@ -67,6 +67,11 @@ def cells(scale: str) -> list[Key]:
     ]
 
 
+def side_by_side(**key: Any) -> bool:
+    """Seconds are those of the processor."""
+    return True
+
+
 def measure(scale: str, **key: Any) -> dict[str, Any]:
     (row,) = one_cell(
         key["players"], key["set"], key["level"], key["seed"], [key["method"]], SIZES[scale].n_permutations

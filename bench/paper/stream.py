@@ -41,6 +41,11 @@ def cells(scale: str) -> list[Key]:
     return [{"seed": seed} for seed in range(SEEDS[scale])]
 
 
+def side_by_side(**key: Any) -> bool:
+    """Latencies are wall seconds."""
+    return False
+
+
 def measure(scale: str, **key: Any) -> dict[str, Any]:
     size = SIZES["fast" if scale == "ci" else "full"]
     return {"methods": one_stream("days", size.day_ends, list(METHODS), size, key["seed"])}

@@ -67,6 +67,11 @@ def cells(scale: str) -> list[Key]:
     return [{"part": part, **key} for part, those in keys.items() for key in those]
 
 
+def side_by_side(part: str, **key: Any) -> bool:
+    """Only the cost tells wall seconds."""
+    return part != "cost"
+
+
 def measure(scale: str, *, part: str, **key: Any) -> dict[str, Any]:
     size = SIZES[scale]
     if part == "concentration":

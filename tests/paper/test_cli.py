@@ -4,11 +4,13 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from threading import Barrier
 
 import pytest
+from joblib import parallel_config
 
 from bench.paper import __main__ as cli
-from bench.paper import _page
+from bench.paper import _page, theory
 from bench.paper._store import RESULTS, ResultsError, Store, claimed, run_cells
 from bench.paper._verdicts import Claim, Finding, verdict
 
@@ -31,6 +33,9 @@ class Counting:
             raise KeyboardInterrupt
         self.measured.append(of)
         return {"is": of**2}
+
+    def side_by_side(self, **key):
+        return False
 
     def section(self, rows):
         return "## Counting\n\n" + " ".join(str(row["is"]) for row in rows)
@@ -57,6 +62,51 @@ def test_a_killed_run_goes_on(tmp_path):
     assert record["machine"]["cores"] >= 1 and all(row["seconds"] >= 0 for row in record["rows"])
     run_cells(experiment, Store(tmp_path, "ci", "counting"))
     assert experiment.measured == [0, 1, 2]
+
+
+def test_cells_that_may_are_measured_side_by_side(tmp_path):
+    """After those that may not."""
+    experiment = Meeting()
+    store = Store(tmp_path, "ci", "counting")
+    with parallel_config("threading"):
+        run_cells(experiment, store, jobs=2)
+    assert experiment.measured[0] == 2 and sorted(experiment.measured) == [0, 1, 2]
+    assert {row["of"]: row["is"] for row in store.rows} == {0: 0, 1: 1, 2: 4}
+
+
+class Meeting(Counting):
+    """Its first two cells wait for each other."""
+
+    def __init__(self):
+        super().__init__()
+        self.both = Barrier(2, timeout=60)
+
+    def side_by_side(self, what, of):
+        return of < 2
+
+    def measure(self, scale, what, of):
+        if of < 2:
+            self.both.wait()
+        return super().measure(scale, what, of)
+
+
+def test_processes_measure_what_one_does(tmp_path):
+    """Of an experiment of this package: each figure, bit for bit."""
+    alone, together = (Store(tmp_path / str(jobs), "ci", "theory") for jobs in (1, 2))
+    for jobs, store in ((1, alone), (2, together)):
+        run_cells(FirstGaps(), store, jobs)
+    unordered = [sorted(({**row, "seconds": 0} for row in store.rows), key=str) for store in (alone, together)]
+    assert unordered[0] == unordered[1] and len(alone.rows) == 4
+
+
+class FirstGaps:
+    """The first cells of Theorem 1's gap."""
+
+    measure = staticmethod(theory.measure)
+    side_by_side = staticmethod(theory.side_by_side)
+
+    def cells(self, scale):
+        return [key for key in theory.cells(scale) if key["part"] == "gap"][:4]
 
 
 def test_the_page_shows_the_largest_scale(tmp_path):
