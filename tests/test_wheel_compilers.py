@@ -12,12 +12,13 @@ from numpy.testing import assert_array_equal
 CSRC = Path(__file__).parents[1] / "csrc"
 HEADERS = sorted(path.name for path in CSRC.glob("*.h"))
 COMPILERS = [name for name in ("gcc", "clang", "clang-14") if shutil.which(name)]
-# What MSVC gets: no vector types.
-PLAIN = ["-DHCDV_PLAIN_C"]
+# What MSVC gets: no vector types; and what older processors get.
+VARIANTS = [["-DHCDV_PLAIN_C"], ["-DHCDV_REGISTER=16"], ["-DHCDV_REGISTER=32"]]
 
 # Static functions, called from outside.
 SOURCE = """
 #include "hcdv_panel.h"
+#include "hcdv_rank.h"
 #include "hcdv_sift.h"
 #include "hcdv_votes.h"
 typedef unsigned char flag;
@@ -28,6 +29,13 @@ void panels_f(const float *a, ptrdiff_t n, const float *x, ptrdiff_t d, float cu
 void least(const float *p, const float *s, ptrdiff_t n, float *out) { hcdv_least(p, s, n, out); }
 void sift(const float *p, const float *a, const float *b, ptrdiff_t n, float cut, float limit, flag *hits)
 { hcdv_sift(p, a, b, n, cut, limit, hits); }
+void rank(double *matrix, ptrdiff_t d, ptrdiff_t stride, const double *rows, double *out)
+{
+    hcdv_apply(matrix, d, stride, rows, 8, out);
+    hcdv_follow(out, 5, stride, rows, out + 5 * stride);
+    out[6 * stride] = hcdv_along(out, rows, stride);
+    hcdv_take(matrix, d, stride, out, 8);
+}
 double push(const int32_t *who, const float *w, int64_t n, int64_t label, const int64_t *labels, double *state)
 { return hcdv_push_log(who, w, n, label, labels, state); }
 """
@@ -80,6 +88,11 @@ def answers(code):
         cuts = ctypes.c_float(-1.0), ctypes.c_float(-2.0)
         code.sift(pointer(products), pointer(sizes), pointer(others), size(n), *cuts, pointer(hits))
         yield from (lanes, hits)
+    for d, stride in ((1, 8), (31, 40), (33, 40), (70, 72)):
+        matrix, rows, out = (np.zeros((n, stride)) for n in (d, 8, 8))
+        matrix[:], rows[:, :d] = rng.normal(size=(d, stride)), rng.normal(size=(8, d))
+        code.rank(pointer(matrix), size(d), size(stride), pointer(rows), pointer(out))
+        yield from (out, matrix)
     code.push.restype = ctypes.c_double
     voters, weights = rng.permutation(200).astype(np.int32), rng.random(200).astype(np.float32)
     labels, state = rng.integers(0, 3, 200), rng.random((200, 4)) + np.array([0.1, 1.2, 0, 0])
@@ -90,10 +103,11 @@ def answers(code):
 
 
 @pytest.mark.parametrize("compiler", COMPILERS)
-def test_plain_c_gives_the_same_bits_as_vectors(compiler, tmp_path):
+@pytest.mark.parametrize("flags", VARIANTS, ids="".join)
+def test_plain_c_and_narrow_registers_give_the_same_bits(flags, compiler, tmp_path):
     vectors = list(answers(library(tmp_path, "vectors", COMPILERS[0])))
-    plain = list(answers(library(tmp_path, "plain", compiler, PLAIN)))
-    assert len(plain) == len(vectors) == 22
+    plain = list(answers(library(tmp_path, "plain", compiler, flags)))
+    assert len(plain) == len(vectors) == 30
     for one, other in zip(plain, vectors, strict=True):
         assert_array_equal(one, other)
     # Not all hits are alike: the comparison is of something.

@@ -3,9 +3,13 @@ from typing import Any
 from numpy import float64, int64
 from numpy.typing import NDArray
 
+LANES: int
+ROWS: int
+
 def evidence_chain(
     X: NDArray[Any],
     labels: NDArray[int64],
+    n_classes: int,
     order: NDArray[int64],
     stops: NDArray[int64],
     noise: float,

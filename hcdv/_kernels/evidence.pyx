@@ -4,118 +4,76 @@ With A = (r I + X'X)^-1 and B the coefficients before a row x, q = x'A x and e =
 its fit -|e|^2 / (2 s2 (1 + q)), and its leverage -C/2 log(1 + q).  Both totals depend on the coalition only, not
 on the order, so each is a game of its own.
 
-A rank-one update a row, O(d^2 + d C); those of m rows are put off and done at once, by BLAS, several times as
-fast.  With w = A x / sqrt(1 + q) and f = e / sqrt(1 + q) of each row, A <- A - sum w w' and B <- B + sum f w'.
+A rank-one update a row, O(d^2 + d C); those of m rows are put off and done at once, while the matrix is near.
+With w = A x / sqrt(1 + q) and f = e / sqrt(1 + q) of each row, A <- A - sum w w' and B <- B + sum f w'.
 """
 
 from libc.math cimport log, sqrt
 from libc.stdint cimport int64_t
-from scipy.linalg.cython_blas cimport dgemm
+from libc.string cimport memset
 
 ctypedef fused floating:
     float
     double
 
+cdef extern from "hcdv_rank.h" nogil:
+    void hcdv_apply(
+        const double *matrix, Py_ssize_t d, Py_ssize_t stride, const double *rows, Py_ssize_t m, double *out)
+    void hcdv_take(double *matrix, Py_ssize_t d, Py_ssize_t stride, const double *rows, Py_ssize_t m)
+    double hcdv_along(const double *a, const double *b, Py_ssize_t stride)
+    void hcdv_follow(
+        const double *before, Py_ssize_t t, Py_ssize_t stride, const double *x, double *own)
 
-cdef extern from "hcdv_dot.h" nogil:
-    double hcdv_dot_dd(const double *a, const double *b, Py_ssize_t n)
+# What hcdv_rank.h takes at a time: numbers of a row, and rows.
+LANES, ROWS = 8, 8
 
 
 cdef void _gather(
     const floating *X,
     int64_t n_columns,
     const int64_t *order,
+    int64_t n_rows,
     int64_t m,
-    double *rows,         # [m, d]
+    int64_t stride,
+    double *rows,         # [m, stride]
 ) noexcept nogil:
-    """The next m rows in double, each with its intercept."""
+    """The next rows in double, each with its intercept; nothing behind them up to m."""
     cdef int64_t t, k
     cdef const floating *x
-    for t in range(m):
+    memset(rows, 0, m * stride * sizeof(double))
+    for t in range(n_rows):
         x = X + order[t] * n_columns
         for k in range(n_columns):
             rows[k] = x[k]
         rows[n_columns] = 1.0
-        rows += n_columns + 1
+        rows += stride
 
 
-cdef void _predict(
-    int m,
-    int d,
-    int width,            # d + C
-    double *posterior,    # [d + C, d] A above B
-    double *rows,         # [m, d]
-    double *products,     # [m, d + C]
-) noexcept nogil:
-    """A x and B x of each row.  BLAS counts columns first: to it every array here is its transpose."""
-    cdef double one = 1.0, zero = 0.0
-    dgemm("T", "N", &width, &m, &d, &one, posterior, &d, rows, &d, &zero, products, &width)
-
-
-cdef void _subtract_targets(
-    int64_t m,
-    int64_t d,
-    int64_t n_classes,
-    const int64_t *labels,
-    const int64_t *order,
-    double *products,     # [m, d + C] A x and B x, which becomes -e
-) noexcept nogil:
-    cdef int64_t t, c
-    cdef double chance = 1.0 / n_classes
-    for t in range(m):
-        products += d
-        for c in range(n_classes):
-            products[c] += chance
-        products[labels[order[t]]] -= 1.0
-        products += n_classes
-
-
-cdef void _update(
-    int m,
-    int d,
-    int width,
-    double *products,     # [m, d + C] w and -f
-    double *posterior,
-) noexcept nogil:
-    """The update of m rows: the sign of f makes one subtraction of both."""
-    cdef double one = 1.0, minus = -1.0
-    dgemm("N", "T", &d, &width, &m, &minus, products, &width, products, &width, &one, posterior, &d)
-
-
-cdef double _follow(
+cdef double _added(
     int64_t t,
     int64_t d,
-    int64_t width,
-    const double *x,      # [d] row t of the m
-    double *products,     # [m, d + C] w and -f of the rows before t, A x and -e of row t
-) noexcept nogil:
-    """Make up for the updates put off before row t: its w and -f; returns 1 + q."""
-    cdef int64_t s, l
-    cdef double spread, scale
-    cdef double *before = products
-    cdef double *own = products + t * width
-    for s in range(t):
-        scale = hcdv_dot_dd(before, x, d)
-        for l in range(width):
-            own[l] -= scale * before[l]
-        before += width
-    spread = 1.0 + hcdv_dot_dd(own, x, d)
-    scale = 1.0 / sqrt(spread)
-    for l in range(width):
-        own[l] *= scale
-    return spread
-
-
-cdef double _term(
+    int64_t stride,
     int64_t n_classes,
+    int64_t label,
     double noise,
     bint leverage,
-    double spread,        # 1 + q
-    const double *errors, # [C] -f
+    const double *x,      # [stride] row t of the m
+    double *products,     # [m, stride] w and -f of the rows before t, A x and B x of row t, which become its w and -f
 ) noexcept nogil:
-    """What a row adds to v."""
-    cdef int64_t c
-    cdef double squares = 0.0
+    """What row t adds to v, once it has made up for the updates put off before it."""
+    cdef int64_t c, l
+    cdef double spread, scale, squares = 0.0, chance = 1.0 / n_classes
+    cdef double *own = products + t * stride
+    cdef double *errors = own + d
+    for c in range(n_classes):
+        errors[c] += chance
+    errors[label] -= 1.0
+    hcdv_follow(products, t, stride, x, own)
+    # The errors meet the zeros behind x.
+    spread = 1.0 + hcdv_along(own, x, stride)
+    scale = 1.0 / sqrt(spread)
+    for l in range(d + n_classes):
+        own[l] *= scale
     for c in range(n_classes):
         squares += errors[c] * errors[c]
     if leverage:
@@ -136,26 +94,26 @@ cdef void _chain(
     bint leverage,
     double base,
     double *posterior,
-    int64_t at_once,
+    int64_t stride,
+    int64_t m,
     double *rows,
     double *products,
     double *values,
 ) noexcept nogil:
-    cdef int64_t first = 0, m, t, j = 0, d = n_columns + 1, width = d + n_classes
-    cdef double value = base, spread
+    cdef int64_t first = 0, n_rows, t, j = 0, d = n_columns + 1
+    cdef double value = base
     while first < n_order:
-        m = min(at_once, n_order - first)
-        _gather(X, n_columns, order + first, m, rows)
-        _predict(<int>m, <int>d, <int>width, posterior, rows, products)
-        _subtract_targets(m, d, n_classes, labels, order + first, products)
-        for t in range(m):
+        n_rows = min(m, n_order - first)
+        _gather(X, n_columns, order + first, n_rows, m, stride, rows)
+        hcdv_apply(posterior, d, stride, rows, m, products)
+        for t in range(n_rows):
             while j < n_stops and stops[j] == first + t:
                 values[j] = value
                 j += 1
-            spread = _follow(t, d, width, rows + t * d, products)
-            value += _term(n_classes, noise, leverage, spread, products + t * width + d)
-        _update(<int>m, <int>d, <int>width, products, posterior)
-        first += m
+            value += _added(
+                t, d, stride, n_classes, labels[order[first + t]], noise, leverage, rows + t * stride, products)
+        hcdv_take(posterior, d, stride, products, m)
+        first += n_rows
     while j < n_stops:
         values[j] = value
         j += 1
@@ -163,27 +121,34 @@ cdef void _chain(
 
 def evidence_chain(
     const floating[:, ::1] X,       # IN    [n, d - 1] rows, without the intercept
-    const int64_t[::1] labels,      # IN    [n]
+    const int64_t[::1] labels,      # IN    [n] of C classes
+    int64_t n_classes,
     const int64_t[::1] order,       # IN    [s]
     const int64_t[::1] stops,       # IN    [t] ascending, within 0..s
     double noise,                   # s2, variance of the noise
     bint leverage,                  # count -C/2 log(1 + q) too: log marginal likelihood, not fit alone
     double base,                    # v of the state at the start
-    double[:, ::1] posterior,       # INOUT [d + C, d] covariance above coefficients
-    double[:, ::1] rows,            # [m, d]     the m >= 1 rows taken at a time
-    double[:, ::1] products,        # [m, d + C] with the posterior
+    double[:, ::1] posterior,       # INOUT [d, stride] covariance beside coefficients, then zeros
+    double[:, ::1] rows,            # [m, stride] the rows taken at a time
+    double[:, ::1] products,        # [m, stride] with the posterior
     double[::1] values,             # OUT   [t]
 ):
-    """v after order[:stops[j]]; ``posterior`` ends as that of the whole chain."""
+    """v after order[:stops[j]]; ``posterior`` ends as that of the whole chain.
+
+    ``stride`` is a multiple of ``LANES``, not below d + C; m > 0 is a multiple of ``ROWS``.
+    """
+    cdef Py_ssize_t stride = posterior.shape[1]
+    if stride % LANES or rows.shape[0] % ROWS or rows.shape[0] == 0:
+        raise ValueError("evidence_chain works on whole lanes and rows.")
     if order.shape[0] == 0:
         values[:] = base
         return
     with nogil:
         _chain(
             &X[0, 0] if X.shape[1] else <const floating *>NULL,
-            X.shape[1], posterior.shape[0] - posterior.shape[1], &labels[0],
+            X.shape[1], n_classes, &labels[0],
             &order[0], order.shape[0],
             &stops[0] if stops.shape[0] else NULL, stops.shape[0],
-            noise, leverage, base, &posterior[0, 0], rows.shape[0], &rows[0, 0], &products[0, 0],
+            noise, leverage, base, &posterior[0, 0], stride, rows.shape[0], &rows[0, 0], &products[0, 0],
             &values[0] if values.shape[0] else NULL,
         )

@@ -9,12 +9,10 @@ from numpy.typing import NDArray
 
 from hcdv.affinity.sparse import Affinity, Workers
 
-# Pairs of a voter and a trusted row weighed at a time (a few arrays of so many float64 a thread).
+# Pairs of a voter and a trusted row weighed at a time (so many float64 and float32 a thread).
 PAIRS = 1 << 19
 # Below this share of |x|^2 + |v|^2, what the expanded square leaves of a distance is mostly rounding.
 _CANCELLED = 1e-9
-# exp of it is 0 in float32; anything lower might not fit into float32 itself.
-_LOWEST_EXPONENT = -200.0
 
 
 def trusted_kernel_votes(
@@ -47,7 +45,9 @@ def trusted_kernel_votes(
     n = len(X)
     trusted = X_trusted.astype(np.float64)
     norms = np.einsum("ij,ij->i", trusted, trusted)
-    ballots = np.zeros((len(trusted), n_classes))
+    # |x|^2 + |v|^2 - 2 x.v as one product.
+    squaring = np.column_stack([-2.0 * trusted, np.ones(len(trusted)), norms])
+    ballots = np.zeros((len(trusted), n_classes), np.float32)
     ballots[np.arange(len(trusted)), labels_trusted] = 1.0
     votes = np.zeros((n, 2))
     step = max(1, PAIRS // max(1, len(trusted)))
@@ -55,16 +55,14 @@ def trusted_kernel_votes(
     def count(first: int) -> None:
         part = slice(first, min(first + step, n))
         rows = X[part].astype(np.float64)
-        squares = rows @ trusted.T
-        squares *= -2.0
-        size = np.einsum("ij,ij->i", rows, rows)[:, None] + norms
-        squares += size
-        size *= _CANCELLED
-        _measure_close_pairs(rows, trusted, squares, squares <= size)
-        squares *= (-2.0 / bandwidth[part] ** 2)[:, None]
-        np.maximum(squares, _LOWEST_EXPONENT, out=squares)
-        weights = np.exp(squares.astype(np.float32))
-        by_class = weights @ ballots.astype(np.float32)
+        size = np.einsum("ij,ij->i", rows, rows)
+        squares = np.column_stack([rows, size, np.ones(len(rows))]) @ squaring.T
+        close = squares <= (_CANCELLED * (size + norms.max(initial=0.0)))[:, None]
+        _measure_close_pairs(rows, trusted, squares, close)
+        weights = np.empty(squares.shape, np.float32)
+        with np.errstate(over="ignore"):  # what does not fit into float32 is infinitely far
+            np.multiply(squares, (-2.0 / bandwidth[part] ** 2)[:, None], out=weights, casting="same_kind")
+        by_class = np.exp(weights, out=weights) @ ballots
         votes[part, 0] = by_class[np.arange(len(rows)), labels[part]]
         votes[part, 1] = by_class.sum(axis=1, dtype=np.float64)
 

@@ -7,7 +7,6 @@ Nothing here plays a game: every row speaks.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +18,7 @@ from hcdv.affinity import Affinity
 from hcdv.game import Indices
 from hcdv.games.vote import SMALLEST_PRIOR
 
-# Kernel widths tried, in units of the usual one, which comes first.
+# Kernel widths tried, in units of the usual one, which comes first: powers of the square root of 2.
 WIDTHS = (1.0, 0.5, 0.5**0.5, 2.0**0.5, 2.0)
 # Voters asked at most, evenly spread: more would not tell two widths or weights apart any better; and
 # voters x classes at most.
@@ -88,7 +87,9 @@ class Ballots:
 
         A uniform prior weighs ``prior_share`` of all votes on the voter.
         """
-        votes = self._counted(self.weight, self.label, self.n_classes)
+        # Entries of one cell are summed up when it is made dense.
+        shape = (self.n_voters, self.n_classes)
+        votes: NDArray[np.float64] = csr_array((self.weight, self.label, self.start), shape).toarray()
         prior = np.maximum(prior_share * votes.sum(axis=1, keepdims=True), SMALLEST_PRIOR)
         votes += prior / self.n_classes
         shares: NDArray[np.float64] = np.log(votes / votes.sum(axis=1, keepdims=True))
@@ -97,25 +98,30 @@ class Ballots:
     def own_log_shares(self, labels: NDArray[np.int64], prior_share: float) -> NDArray[np.float64]:
         """Log of the share of each voter's own class under all ``WIDTHS``, float64 [widths, n_voters].
 
-        A kernel exp(-2 d^2 / h^2) of another width is its power 1 / width^2.
+        A kernel exp(-2 d^2 / h^2) of another width is its power 1 / width^2, of squares or roots.
         """
         agrees = self.label == np.repeat(labels, np.diff(self.start))
-        weight, shares = np.empty_like(self.weight), np.empty((len(WIDTHS), self.n_voters))
+        shares = np.empty((len(WIDTHS), self.n_voters))
         for k, width in enumerate(WIDTHS):
-            votes = self._counted(np.power(self.weight, width**-2.0, out=weight), agrees, 2)
-            all_votes = votes.sum(axis=1)
+            weight = _power_of_two(self.weight, round(-2.0 * np.log2(width)))
+            all_votes, own = self._summed(weight), self._summed(weight * agrees)
             prior = np.maximum(prior_share * all_votes, SMALLEST_PRIOR)
-            shares[k] = np.log((votes[:, 1] + prior / self.n_classes) / (all_votes + prior))
+            shares[k] = np.log((own + prior / self.n_classes) / (all_votes + prior))
         return shares
 
-    def _counted(
-        self, weight: NDArray[np.float64], kind: NDArray[Any], n_kinds: int
-    ) -> NDArray[np.float64]:
-        """Votes by kind, float64 [n_voters, n_kinds]."""
-        # Entries of one cell are summed up when it is made dense.
-        cells = csr_array((weight, kind.astype(np.int64, copy=False), self.start), (self.n_voters, n_kinds))
-        votes: NDArray[np.float64] = cells.toarray()
-        return votes
+    def _summed(self, weight: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Weights by voter, float64 [n_voters]."""
+        sums, has_votes = np.zeros(self.n_voters), np.diff(self.start) > 0
+        if has_votes.any():
+            sums[has_votes] = np.add.reduceat(weight, self.start[:-1][has_votes])
+        return sums
+
+
+def _power_of_two(x: NDArray[np.float64], exponent: int) -> NDArray[np.float64]:
+    """x to the power of 2^exponent."""
+    for _ in range(abs(exponent)):
+        x = np.square(x) if exponent > 0 else np.sqrt(x)
+    return x
 
 
 def likeliest_width(ballots: Ballots, labels: NDArray[np.int64], prior_share: float) -> float:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from hcdv._kernels.evidence import evidence_chain
+from hcdv._kernels.evidence import LANES, evidence_chain
 from hcdv.engine import Threads
 from tests.reference import evidence as reference
 
@@ -11,16 +11,18 @@ def chain(X, labels, n_classes, order, stops, noise=0.25, leverage=True, prior=N
     d = X.shape[1] + 1
     if prior is None:
         prior = np.eye(d) / max(1, X.shape[1])
-    posterior = np.vstack([prior, np.zeros((n_classes, d))])
-    values = np.empty(len(stops))
+    stride = -(-(d + n_classes) // LANES) * LANES
+    posterior, values = np.zeros((d, stride)), np.empty(len(stops))
+    posterior[:, :d] = prior
     evidence_chain(
-        X, labels, order, stops, noise, leverage, 0.0, posterior,
-        np.empty((at_once, d)), np.empty((at_once, d + n_classes)), values,
+        X, labels, n_classes, order, stops, noise, leverage, 0.0, posterior,
+        np.empty((at_once, stride)), np.empty((at_once, stride)), values,
     )  # fmt: skip
-    return values, posterior[:d], posterior[d:]
+    assert not posterior[:, d + n_classes :].any()
+    return values, posterior[:, :d], posterior[:, d : d + n_classes].T
 
 
-@pytest.mark.parametrize("at_once", [1, 3, 8, 64])
+@pytest.mark.parametrize("at_once", [8, 16, 64])
 @pytest.mark.parametrize("leverage", [False, True])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize(
@@ -107,3 +109,13 @@ def test_strided_input_is_refused():
     X = np.zeros((8, 4))[:, ::2]
     with pytest.raises(ValueError, match="contiguous"):
         chain(X, np.zeros(8, np.int64), 2, np.arange(8), np.array([8]))
+
+
+@pytest.mark.parametrize(("at_once", "spare"), [(0, 0), (12, 0), (8, 1)])
+def test_parts_of_a_register_are_refused(at_once, spare):
+    posterior, rows = np.zeros((5, 8 + spare)), np.empty((at_once, 8 + spare))
+    with pytest.raises(ValueError, match="whole lanes and rows"):
+        evidence_chain(
+            np.zeros((3, 4)), np.zeros(3, np.int64), 2, np.arange(3), np.arange(4), 0.25, True, 0.0,
+            posterior, rows, rows.copy(), np.empty(4),
+        )  # fmt: skip
