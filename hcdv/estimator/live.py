@@ -273,7 +273,7 @@ class Live:
         chosen = dict(lists)
         for term in self.settled.terms:
             if term.name in lists and learns_width(term.utility, self.rows):
-                width = lists[term.name].likeliest_width(self.rows, self.tree.order)
+                width = lists[term.name].likeliest_width(self.rows, self.tree.order, threads)
                 if width != lists[term.name].width:
                     chosen[term.name] = lists[term.name].of_width(width, self.rows, threads)
         return chosen

@@ -25,6 +25,8 @@ from hcdv.games.rows import TrainingRows
 from hcdv.games.utility import Utility
 from hcdv.games.vote import VoteGame
 
+# Voters whose votes are weighed at a time.
+VOTERS_AT_ONCE = 1024
 # Rows in tree order, and the bounds of the levels that a search goes through.
 LevelsOf = Callable[[], tuple[Indices, Sequence[Indices]]]
 
@@ -113,16 +115,22 @@ class KernelLists:
         trusted = trusted_votes(rows, self.bandwidth * self.width, threads)
         return replace(self, validation=validation, trusted=trusted)
 
-    def likeliest_width(self, rows: TrainingRows, order: Indices) -> float:
+    def likeliest_width(self, rows: TrainingRows, order: Indices, threads: Threads) -> float:
         """The width that a fit on these rows would choose; ``order`` int64 [n] is the order it would have."""
         rows = _in(rows, self.space)
         asked = order[voters_asked(rows.n_points, rows.n_classes)]
-        some = VoterLists(self.rows.ids[asked], self.rows.d2[asked], self.rows.recall)
-        is_row = some.ids >= 0
-        start = np.append(0, np.cumsum(is_row.sum(axis=1)))
-        weights = some.weights(self.bandwidth[asked])[is_row].astype(np.float64)
-        ballots = Ballots(start, rows.labels[some.ids[is_row]], weights, rows.n_classes)
-        return likeliest_width(ballots, rows.labels[asked], KERNEL_PRIOR)
+
+        def scores(first: int) -> NDArray[np.float64]:
+            voters = asked[first : first + VOTERS_AT_ONCE]
+            some = VoterLists(self.rows.ids[voters], self.rows.d2[voters], self.rows.recall)
+            is_row = some.ids >= 0
+            start = np.append(0, np.cumsum(is_row.sum(axis=1)))
+            weights = some.weights(self.bandwidth[voters])[is_row].astype(np.float64)
+            ballots = Ballots(start, rows.labels[some.ids[is_row]], weights, rows.n_classes)
+            return ballots.own_log_shares(rows.labels[voters], KERNEL_PRIOR)
+
+        parts = list(threads.map(scores, range(0, len(asked), VOTERS_AT_ONCE)))
+        return likeliest_width(np.concatenate(parts, axis=1))
 
     def of_width(self, width: float, rows: TrainingRows, threads: Threads) -> KernelLists:
         """The same rows under kernels of another width."""

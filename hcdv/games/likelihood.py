@@ -124,25 +124,22 @@ def _power_of_two(x: NDArray[np.float64], exponent: int) -> NDArray[np.float64]:
     return x
 
 
-def likeliest_width(ballots: Ballots, labels: NDArray[np.int64], prior_share: float) -> float:
+def likeliest_width(scores: NDArray[np.float64]) -> float:
     """The width in ``WIDTHS`` that makes the voters' own labels most likely.
 
     The usual width stays unless another is better by more than one standard error of the difference.
 
     Parameters
     ----------
-    ballots : Ballots
-        Of a kernel of the usual width.
-    labels : int64 [n_voters]
-    prior_share : float
+    scores : float64 [widths, n_voters]
+        Of :meth:`Ballots.own_log_shares`, by votes of a kernel of the usual width.
 
     Returns
     -------
     float
     """
-    if len(labels) < 2:
+    if scores.shape[1] < 2:
         return 1.0
-    scores = ballots.own_log_shares(labels, prior_share)
     best = int(scores.mean(axis=1).argmax())
     gain = scores[best] - scores[0]
     if gain.mean() <= gain.std(ddof=1) / np.sqrt(len(gain)):

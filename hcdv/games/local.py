@@ -89,7 +89,7 @@ def trusted_votes(
 def _likeliest_width(rows: TrainingRows, affinity: Affinity) -> float:
     asked = voters_asked(rows.n_points, rows.n_classes)
     ballots = Ballots.of(affinity, rows.labels, asked, rows.n_classes)
-    return likeliest_width(ballots, rows.labels[asked], KERNEL_PRIOR)
+    return likeliest_width(ballots.own_log_shares(rows.labels[asked], KERNEL_PRIOR))
 
 
 def forest_game(

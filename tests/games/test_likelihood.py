@@ -112,8 +112,8 @@ def test_the_width_follows_the_scale_of_the_labels(gap, chosen):
         labels = np.where(generator.random(900) < 0.3, 1 - labels, labels)
     affinity = kernel_affinity(line[:, None], threads=Threads(1))
     ballots = Ballots.of(affinity, labels, np.arange(900), 2)
-    scores = ballots.own_log_shares(labels, PRIOR).mean(axis=1)
-    assert likeliest_width(ballots, labels, PRIOR) == chosen(WIDTHS) == WIDTHS[int(np.argmax(scores))]
+    scores = ballots.own_log_shares(labels, PRIOR)
+    assert likeliest_width(scores) == chosen(WIDTHS) == WIDTHS[int(np.argmax(scores.mean(axis=1)))]
 
 
 def test_the_usual_width_stays_where_labels_say_nothing():
@@ -121,10 +121,10 @@ def test_the_usual_width_stays_where_labels_say_nothing():
     labels = np.random.default_rng(3).integers(2, size=300)
     few = np.arange(1)
     affinity = kernel_affinity(X, threads=Threads(1))
-    assert likeliest_width(Ballots.of(affinity, labels, few, 2), labels[few], PRIOR) == 1.0
+    assert likeliest_width(Ballots.of(affinity, labels, few, 2).own_log_shares(labels[few], PRIOR)) == 1.0
     # One label everywhere: nothing to tell widths apart but the prior.
     one = np.zeros(300, np.int64)
-    assert likeliest_width(Ballots.of(affinity, one, np.arange(300), 2), one, PRIOR) == 1.0
+    assert likeliest_width(Ballots.of(affinity, one, np.arange(300), 2).own_log_shares(one, PRIOR)) == 1.0
 
 
 def experts(m, n_classes, sharpness, seed=0):
