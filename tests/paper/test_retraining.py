@@ -82,6 +82,8 @@ def test_figures_have_no_more_digits_than_they_mean():
 
 def test_the_range_of_seconds_is_told():
     rows = [row("HCDV", 0.9, value_seconds=s, split=k) for k, s in enumerate((0.5, 2.5))]
+    assert "MCDS takes 3.6 to 5.4 times as long (text: up to 14)" in time_verdict(rows)
+    assert "Data Banzhaf takes 0.6 to 2.0 times as long" in time_verdict([])
     assert re.search(r"takes 1\.50 s \(target 2 s;.*\), 0\.50 to 2\.50 s by cell", time_verdict(rows))
 
 
