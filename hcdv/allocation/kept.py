@@ -260,6 +260,7 @@ class _Step:
             self.mean, self.gap = self.mean_fresh, np.zeros(len(total))
             return
         self.beta = self._beta()
+        self.differences = {cohort.points.start: self._differences(cohort) for cohort in self.cohorts}
         self.shift = self._shift(affected)
         self.mean = self._mean()
         # Whatever the estimates: the sum is known.
@@ -317,13 +318,18 @@ class _Step:
             ]
         )
 
+    def _in_sum(self, cohort: _Cohort) -> Floats:
+        """The same of the sum of the games, float64 [t, k]."""
+        of_games = self.differences[cohort.points.start]
+        return np.einsum("tpn,p->tn", of_games, self.weights)
+
     def _shift(self, affected: Marks | None) -> Floats:
         """What is added to beta times a marginal that was not walked again, float64 [p, k]."""
         shift = np.zeros((len(self.weights), self.n_old))
         lonely = np.zeros(self.n_old, bool)
         for cohort in self.cohorts:
             if cohort.both:
-                shift[:, cohort.points] = self._differences(cohort).mean(axis=0)
+                shift[:, cohort.points] = self.differences[cohort.points.start].mean(axis=0)
             else:
                 lonely[cohort.points] = True
         leaf = self.tree.leaf_of_point()[: self.n_old]
@@ -424,7 +430,7 @@ class _Step:
                 # The shift is the same in all stale pairs; one pair alone does not show how much it varies.
                 shift = spread[points] / max(1, n_both)
                 if n_both > 1:
-                    differences = np.tensordot(self._differences(cohort), self.weights, axes=(1, 0))
+                    differences = self._in_sum(cohort)
                     shift = differences.var(axis=0, ddof=1) * (1 / n_both + 1 / n_stale)
                 variance[points] += shift * (n_stale / n_known) ** 2
         variance[self.held] = self._held_variance()
@@ -435,7 +441,7 @@ class _Step:
         noise = np.zeros(self.n_old)
         for cohort in self.cohorts:
             if len(cohort.both) > 1:
-                differences = np.tensordot(self._differences(cohort), self.weights, axes=(1, 0))
+                differences = self._in_sum(cohort)
                 noise[cohort.points] = differences.var(axis=0, ddof=1) / len(cohort.both)
         away: Floats = self.bias[self.held] ** 2 - noise[self.held]
         return np.maximum(away, 0.0)
