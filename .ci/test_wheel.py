@@ -18,6 +18,7 @@ OF_THE_SOURCES = [
     "integrations",
     "kernels/test_annotation.py",
     "paper",
+    "plot/test_gallery.py",
     "scale",
     "test_bench.py",
     "test_comparison.py",

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hcdv._files import written_aside
+from hcdv._npy import NO_ARRAY, is_text_sound
 from hcdv._validation import check_path
 
 _FORMAT = "hcdv"
@@ -176,7 +177,7 @@ def _npy(name: str, array: NDArray[Any]) -> bytes:
                 f"array {name!r} holds objects; only numbers, dates and strings are saved."
             )
         array = array.astype(np.str_)
-    if array.dtype.kind not in _KINDS:
+    if array.dtype.kind not in _KINDS or array.dtype.itemsize == 0:
         raise TypeError(f"array {name!r} has dtype {array.dtype}, which is not saved.")
     buffer = io.BytesIO()
     # asarray, not ascontiguousarray: the latter would turn a scalar into one element.
@@ -232,10 +233,11 @@ def _array(data: bytes, name: str, where: str) -> NDArray[Any]:
             header = np.lib.format.read_array_header_1_0(buffer)
         else:
             header = np.lib.format.read_array_header_2_0(buffer)
-    except (ValueError, TypeError):
+    except NO_ARRAY:
         raise ValueError(f"{where} is damaged: {name!r} is no array.") from None
     shape, fortran, dtype = header
-    if dtype.kind not in _KINDS or fortran or any(length < 0 for length in shape):
+    # Text of no letters takes no room in a file, whatever its shape, and some in memory.
+    if dtype.kind not in _KINDS or dtype.itemsize == 0 or fortran or any(length < 0 for length in shape):
         raise ValueError(f"{where} holds {name!r} of a kind that is never saved ({dtype}).")
     # Python integers: a hostile shape must not wrap around.
     count = 1
@@ -243,9 +245,10 @@ def _array(data: bytes, name: str, where: str) -> NDArray[Any]:
         count *= length
     if count * dtype.itemsize != len(data) - buffer.tell():
         raise ValueError(f"{where} is damaged: {name!r} is not as long as its shape {shape} says.")
-    if count == 0 or dtype.itemsize == 0:
-        if count > 2**40:
-            raise ValueError(f"{where} is damaged: {name!r} has an impossible shape {shape}.")
-        return np.zeros(shape, dtype)
-    array = np.frombuffer(data, dtype, offset=buffer.tell()).reshape(shape)
+    try:
+        array: NDArray[Any] = np.frombuffer(data, dtype, count, buffer.tell()).reshape(shape)
+    except (ValueError, OverflowError):
+        raise ValueError(f"{where} is damaged: {name!r} has an impossible shape {shape}.") from None
+    if not is_text_sound(array):
+        raise ValueError(f"{where} is damaged: {name!r} is text with letters that do not exist.")
     return array.astype(dtype.newbyteorder("="), copy=True)

@@ -1,4 +1,4 @@
-"""What goes wrong inside a user's utility."""
+"""What goes wrong in a user's utility or cluster."""
 
 from __future__ import annotations
 
@@ -15,6 +15,10 @@ class UtilityError(RuntimeError):
     """
 
     result: Any = None
+
+
+class WorkersLost(RuntimeError):
+    """A task was begun again and again, and lost every worker."""
 
 
 def said(error: BaseException) -> str:

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors import numpy as numpy_files
 
 from hcdv._files import written_aside
 from hcdv._validation import check_path
@@ -45,12 +47,9 @@ def write_tensors(
 
     Raises
     ------
-    ImportError
-        If safetensors is not installed.
     TypeError
         If such a file cannot hold an array's dtype.
     """
-    numpy_files = _safetensors()
     plain = {name: _plain(name, array) for name, array in arrays.items()}
     header = {"kind": kind, "version": version, "facts": dict(facts)}
     header["sha256"] = _digest(plain, header)
@@ -67,8 +66,6 @@ def read_tensors(
 
     Raises
     ------
-    ImportError
-        If safetensors is not installed.
     ValueError
         If it is no such file, of a newer version, or damaged.
     OSError
@@ -103,9 +100,6 @@ def _plain(name: str, array: NDArray[Any]) -> NDArray[Any]:
 
 def _header(name: str) -> tuple[Any, dict[str, str]]:
     """What a file says of itself, and the dtypes of its arrays."""
-    _safetensors()
-    from safetensors import SafetensorError, safe_open
-
     try:
         with safe_open(name, framework="numpy") as file:
             dtypes = {key: file.get_slice(key).get_dtype() for key in file.keys()}  # noqa: SIM118
@@ -118,9 +112,6 @@ def _header(name: str) -> tuple[Any, dict[str, str]]:
 
 
 def _arrays(name: str) -> dict[str, NDArray[Any]]:
-    numpy_files = _safetensors()
-    from safetensors import SafetensorError
-
     try:
         arrays: dict[str, NDArray[Any]] = numpy_files.load_file(name)
     except (SafetensorError, ValueError, OverflowError) as error:
@@ -136,13 +127,3 @@ def _digest(arrays: Mapping[str, NDArray[Any]], header: Mapping[str, Any]) -> st
         digest.update(f"{name}:{array.dtype.str}{array.shape};".encode())
         digest.update(array.reshape(-1).view(np.uint8) if array.size else b"")
     return digest.hexdigest()
-
-
-def _safetensors() -> Any:
-    try:
-        from safetensors import numpy as files
-    except ImportError:
-        raise ImportError(
-            "safetensors is needed to keep an encoder in a file: pip install 'hcdv[torch]'."
-        ) from None
-    return files

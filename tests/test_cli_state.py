@@ -492,6 +492,11 @@ def test_plot_history():
     model = HCDV(n_permutations=4, random_state=0, n_jobs=1).fit(X[:100], y[:100])
     with pytest.raises(ValueError, match="no update to draw"):
         plot_history(model)
+    with pytest.raises(TypeError, match="got HCDV that is not fitted yet: call fit first"):
+        plot_history(HCDV())
+    for wrong in (model.result_, model.values_, "history", 3):
+        with pytest.raises(TypeError, match="pass a fitted model or its history_, got"):
+            value_over_time(wrong)
     for k in range(100, 160, 5):
         model.partial_fit(X[k : k + 5], y[k : k + 5])
     model.forget(np.arange(100, 105))

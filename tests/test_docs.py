@@ -215,11 +215,9 @@ def test_notebooks_are_kept_without_outputs(path):
         assert cell["cell_type"] == "markdown" or (cell["outputs"] == [] and cell["execution_count"] is None)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_notebooks_run(path, tmp_path):
-    client = pytest.importorskip("nbclient")
-    nbformat = pytest.importorskip("nbformat")
+    client, nbformat = pytest.importorskip("nbclient"), pytest.importorskip("nbformat")
     pytest.importorskip("ipykernel")
     notebook = nbformat.read(path, as_version=4)
     client.NotebookClient(

@@ -314,6 +314,10 @@ def test_what_is_no_rows_or_no_labels_is_refused_in_one_sentence():
     class Splits(dict):
         """As Hugging Face's DatasetDict."""
 
+        @property
+        def shape(self):
+            return {name: rows.shape for name, rows in self.items()}
+
     class LazyFrame:
         """As polars's."""
 

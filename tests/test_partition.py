@@ -13,6 +13,7 @@ def inertia(Z, labels):
     return sum(((Z[labels == k] - Z[labels == k].mean(0)) ** 2).sum() for k in np.unique(labels))
 
 
+@settings(deadline=None)
 @given(st.data(), st.floats(0, 0.999))
 def test_window_is_feasible_and_follows_the_paper(data, slack):
     m = data.draw(st.integers(1, 10_000))

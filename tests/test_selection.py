@@ -1,11 +1,12 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hcdv.selection import select_by_lot, select_top, two_means_threshold
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.integers(0, 6), min_size=0, max_size=60),
     st.floats(0, 1),
@@ -27,6 +28,7 @@ def test_exact_size_and_fair_quotas(strata, fraction, seed):
             assert values[mine][kept].min() >= values[mine][~kept].max()
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 6), st.integers(0, 2), st.integers(-3, 3)), min_size=0, max_size=80),
     st.floats(0, 1),
@@ -91,6 +93,7 @@ def test_ties_are_broken_by_the_seed():
     assert not np.array_equal(first, select_top(np.zeros(100), 0.5, strata, 1))
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(-20, 20), min_size=2, max_size=30))
 def test_two_means_is_the_best_cut(numbers):
     values = np.array(numbers, float)

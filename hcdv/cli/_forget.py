@@ -75,7 +75,10 @@ def forget(
 def _listed(path: Path, state: State) -> list[str]:
     """The names in a file, as they are written there."""
     if path.suffix.lower() == ".txt":
-        names = path.read_text(encoding="utf-8-sig").splitlines()
+        try:
+            names = path.read_text(encoding="utf-8-sig").splitlines()
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{path} is not UTF-8 text ({error.reason}).") from None
         return [name.strip() for name in names if name.strip()]
     frame = read(path)
     wanted = [name for name in (state.columns.id or "id", "id") if name in frame.columns]

@@ -10,11 +10,13 @@ from typing import Any
 import click
 
 import hcdv
-from hcdv._errors import UtilityError
+from hcdv._errors import UtilityError, WorkersLost, said
 
 # What the user's files, options and machine can make go wrong.
 # An extra that is not installed is an ImportError that names it.
-TROUBLE = (ValueError, TypeError, OSError, ImportError, UtilityError)
+TROUBLE = (ValueError, TypeError, OSError, ImportError, UtilityError, WorkersLost)
+# What shells say of a program that Ctrl-C has ended.
+INTERRUPTED = 130
 
 
 class _OneSentence(click.Group):
@@ -31,6 +33,11 @@ class _OneSentence(click.Group):
         except MemoryError:
             click.echo("hcdv: not enough memory for this input; value a part of it.", err=True)
             ctx.exit(2)
+        except KeyboardInterrupt as error:
+            if ctx.params.get("debug"):
+                raise
+            click.echo(f"hcdv: interrupted{said(error)}.", err=True)
+            ctx.exit(INTERRUPTED)
 
 
 @click.group(cls=_OneSentence, context_settings={"help_option_names": ["-h", "--help"]})

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import time
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from hcdv.cli._tables import PART, check_distinct
+from hcdv.cli._tables import PART, check_columns, check_distinct
 
 if TYPE_CHECKING:
     from hcdv.result import ValuationResult
@@ -53,13 +55,21 @@ def value_large(
     source = open_source(data, label=label, id_column=id_column, drop=drop)
     X_val = y_val = None
     if validation is not None:
-        trusted = open_source(validation, label=label, drop=drop)
+        trusted = open_source(validation, label=label)
         block = trusted.read(0, trusted.n_rows)
-        X_val, y_val = block.X, block.y
+        assert source.columns is not None  # files of Parquet and Arrow have names of columns
+        check_columns(block.X, source.columns, validation)
+        X_val, y_val = block.X[list(source.columns)], block.y
+    model = HCDV(verbose=0 if quiet else 1, **parameters)
     begin = time.perf_counter()
-    model = HCDV(verbose=0 if quiet else 1, **parameters).fit(source, None, X_val, y_val)
-    took = time.perf_counter() - begin
-    write(model.result_, writer)
+    try:
+        model.fit(source, None, X_val, y_val)
+        took = time.perf_counter() - begin
+        write(model.result_, writer)
+    except KeyboardInterrupt:
+        kept = parameters["checkpoint"]
+        goes_on = "" if kept is None else f"the same command goes on from what {kept} holds"
+        raise KeyboardInterrupt(goes_on) from None
     if not quiet:
         click.echo(f"\nValued in {took:.1f} s.\n{model.result_.summary()}")
         for name, share in model.crossing_votes_.items():
@@ -70,11 +80,17 @@ def value_large(
 def check_places(data: str, out: Path, validation: Path | None, checkpoint: Path | None) -> None:
     """Refuse to write over what is read, or among it: the same command would read it as rows."""
     check_distinct({"DATA": Path(data), "--validation": validation}, {"--out": out, "--checkpoint": checkpoint})
-    if Path(data).is_dir():
-        folder = Path(data).resolve()
-        for name, path in (("--out", out), ("--checkpoint", checkpoint)):
-            if path is not None and folder in path.resolve().parents:
-                raise ValueError(f"{name} {path} lies in DATA {data}; write it elsewhere.")
+    for name, path in (("--out", out), ("--checkpoint", checkpoint)):
+        if path is not None and _is_among(os.path.realpath(path), data.removeprefix("file://")):
+            raise ValueError(f"{name} {path} lies in DATA {data}; write it elsewhere.")
+
+
+def _is_among(path: str, data: str) -> bool:
+    """Whether what stands at a path is read where the rows are those of a folder or pattern."""
+    real = os.path.realpath(data)
+    if os.path.isdir(real):
+        return Path(real) in Path(path).parents
+    return fnmatch(path, real.replace("**/", "*"))
 
 
 def write(result: ValuationResult, writer: Any) -> None:

@@ -80,6 +80,7 @@ def _result(path: Path) -> ValuationResult:
     """The values of a file: a table, or a result that was saved."""
     import numpy as np
 
+    from hcdv.estimator.checks import check_ids
     from hcdv.io import FileProblem
     from hcdv.result import ValuationResult
 
@@ -93,11 +94,18 @@ def _result(path: Path) -> ValuationResult:
     values = frame["value"].to_numpy()
     if values.dtype.kind not in "iuf" or not np.isfinite(values).all():
         raise ValueError(f"{path} has values that are no numbers in column 'value'.")
+    errors = frame["std_error"].to_numpy() if "std_error" in frame else None
+    if errors is not None and (errors.dtype.kind not in "iuf" or (errors < 0).any()):
+        raise ValueError(f"{path} has standard errors that are no numbers from 0 on in column 'std_error'.")
+    try:
+        ids = check_ids(frame["id"].to_numpy(), frame, len(frame))
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
     values = values.astype(np.float64)
     return ValuationResult(
         values=values,
-        ids=frame["id"].to_numpy(),
-        std_error=frame["std_error"].to_numpy(np.float64) if "std_error" in frame else None,
+        ids=ids,
+        std_error=None if errors is None else errors.astype(np.float64),
         labels=frame["label"].to_numpy() if "label" in frame else None,
         parts={},
         weights={},

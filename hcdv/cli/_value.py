@@ -229,6 +229,7 @@ def value(
         cache=cache,
         checkpoint=checkpoint,
         device=device,
+        scheduler=scheduler,
         n_jobs=jobs,
         random_state=seed,
         verbose=0 if quiet else 1,

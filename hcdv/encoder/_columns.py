@@ -250,8 +250,9 @@ def texts_of(column: pd.Series, name: str) -> Texts:
             codes, found = pd.factorize(column, use_na_sentinel=True)
         except TypeError:
             kind = type(column.dropna().iloc[0]).__name__
+            remedy = " (vectors are an array of their own)" if kind in ("ndarray", "list", "tuple") else ""
             raise TypeError(
-                f"column {name!r} holds {kind} objects; an argument must be a string or a number."
+                f"column {name!r} holds {kind} objects; an argument must be a string or a number{remedy}."
             ) from None
     if isinstance(found.dtype, pd.StringDtype):
         return Texts(codes, found.tolist())

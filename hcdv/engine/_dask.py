@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import warnings
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
@@ -122,6 +123,15 @@ def start(n_workers: int) -> DaskPool:
         threads_per_worker=1,
         memory_limit=0,  # the work keeps to its own; a nanny that kills workers above another would not help
         dashboard_address="127.0.0.1:0",
+        preload=[__name__],
     )
     client = Client(cluster, set_as_default=False)
     return DaskPool(client, client.close, cluster.close)
+
+
+def dask_setup(_: Any) -> None:
+    """What Dask calls in every worker of a cluster of our own.
+
+    A terminal sends Ctrl-C to all processes; the one that started the workers ends them.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -13,6 +15,9 @@ from joblib.externals.loky import BrokenProcessPool, ProcessPoolExecutor
 from hcdv.engine._pool import RETRIES, Pool, Task
 from hcdv.engine._task import Outcome, pack, run_packed, unpack
 from hcdv.engine.threads import WAKE_UP
+
+# Seconds between two looks of a worker for the process that started it.
+LOOK_UP = 1.0
 
 
 class ProcessPool(Pool):
@@ -45,7 +50,9 @@ class ProcessPool(Pool):
                 return self._executor.submit(run_packed, packed)
             except BrokenProcessPool:  # since the last task
                 pass
-        self._executor = ProcessPoolExecutor(self._n_workers, initializer=_leave_ctrl_c_to_the_driver)
+        self._executor = ProcessPoolExecutor(
+            self._n_workers, initializer=_depend_on_the_driver, initargs=(os.getpid(),)
+        )
         return self._executor.submit(run_packed, packed)
 
     def _read(self, answer: bytes) -> Outcome:
@@ -66,6 +73,16 @@ def _await_uptake(tasks: list[Task]) -> None:
         time.sleep(0.002)
 
 
-def _leave_ctrl_c_to_the_driver() -> None:
-    """A terminal sends Ctrl-C to all processes; the one that started the workers ends them."""
+def _depend_on_the_driver(driver: int) -> None:
+    """Leave it to the process that started the workers to end them, and end when it is gone.
+
+    A terminal sends Ctrl-C to all processes; and a driver that is killed ends nobody.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with, args=(driver,), daemon=True).start()
+
+
+def _end_with(driver: int) -> None:
+    while os.getppid() == driver:
+        time.sleep(LOOK_UP)
+    os._exit(1)

@@ -15,7 +15,8 @@ from hcdv.engine.threads import check_n_jobs
 if TYPE_CHECKING:
     from distributed import Client
 
-ENGINES = ("threads", "joblib", "dask", "ray")
+CLUSTERS = ("dask", "ray")
+ENGINES = ("threads", "joblib", *CLUSTERS)
 
 
 def make_engine(engine: str | Client, n_jobs: int | None = None, scheduler: str | None = None) -> Engine:
@@ -42,15 +43,13 @@ def make_engine(engine: str | Client, n_jobs: int | None = None, scheduler: str 
     ConnectionError
         Nobody answers at the address.
     """
+    check_engine(engine, scheduler)
     if _is_dask_client(engine):
-        _check_no_scheduler(scheduler, "a Dask client")
         return _cluster("dask").join_client(engine)
-    check_choice(engine, "engine", ENGINES)
     n_workers = check_n_jobs(n_jobs)
-    if engine in ("dask", "ray"):
+    if engine in CLUSTERS:
         cluster = _cluster(engine)
         return cluster.start(n_workers) if scheduler is None else cluster.connect(scheduler)
-    _check_no_scheduler(scheduler, repr(engine))
     if engine == "joblib":
         from hcdv.engine._joblib import ProcessPool
 
@@ -58,14 +57,19 @@ def make_engine(engine: str | Client, n_jobs: int | None = None, scheduler: str 
     return ThreadPool(n_workers)
 
 
+def check_engine(engine: Any, scheduler: str | None) -> None:
+    """Refuse what is no engine, and an address for one that has none."""
+    is_client = _is_dask_client(engine)
+    if not is_client:
+        check_choice(engine, "engine", ENGINES)
+    if scheduler is not None and (is_client or engine not in CLUSTERS):
+        what = "a Dask client" if is_client else repr(engine)
+        raise ValueError(f"scheduler must be None where engine is {what}, got {short(scheduler)}.")
+
+
 def _is_dask_client(engine: Any) -> bool:
     distributed = sys.modules.get("distributed")  # a client exists only where this is imported
     return distributed is not None and isinstance(engine, distributed.Client)
-
-
-def _check_no_scheduler(scheduler: str | None, engine: str) -> None:
-    if scheduler is not None:
-        raise ValueError(f"scheduler must be None where engine is {engine}, got {short(scheduler)}.")
 
 
 def _cluster(kind: str) -> ModuleType:

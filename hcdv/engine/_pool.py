@@ -9,7 +9,7 @@ from concurrent.futures import FIRST_COMPLETED, Future
 from concurrent.futures import wait as wait_for
 from typing import Any, ClassVar, Protocol, TypeVar
 
-from hcdv._errors import said
+from hcdv._errors import WorkersLost, said
 from hcdv._validation import check_int
 from hcdv.engine._task import Outcome
 from hcdv.engine.threads import WAKE_UP
@@ -62,7 +62,7 @@ class Engine(Protocol):
         ------
         TypeError
             The task cannot be pickled, and the workers are other processes.
-        RuntimeError
+        WorkersLost
             A task was begun again three times, its workers being lost, and lost the last one too.
         ConnectionError
             The cluster cannot be reached any more.
@@ -193,7 +193,7 @@ class Pool(ABC):
             raise cluster_gone(error) from error
         except self.lost_errors as error:
             if task.lost == self.retries:
-                raise RuntimeError(
+                raise WorkersLost(
                     f"task {task.name!r} was given up: worker after worker was lost while it was under way, as "
                     f"happens where memory runs out{said(error)}."
                 ) from error

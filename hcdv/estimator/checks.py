@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import issparse
 
 from hcdv._labels import (
     are_whole,
@@ -43,8 +44,8 @@ def check_hierarchy(hierarchy: Any, groups: ArrayLike | None, n: int) -> None:
 
 
 def count_rows(X: Any, name: str) -> int:
-    # A sparse matrix may be a dict, too.
-    if isinstance(X, (str, bytes)) or (isinstance(X, dict) and not hasattr(X, "shape")):
+    # A sparse matrix may be a dict, too; the splits of a data set are one with a shape for each.
+    if isinstance(X, (str, bytes)) or (isinstance(X, dict) and not issparse(X)):
         raise TypeError(f"{name} must be an array or a DataFrame, got {type(X).__name__}.")
     shape = getattr(X, "shape", None)
     if shape is None or len(shape) == 0:

@@ -38,7 +38,7 @@ from hcdv.allocation import (
     with_exact_children,
 )
 from hcdv.encoder import Encoder, make_encoder, parse_encoder
-from hcdv.engine import ENGINES, Threads, single_threaded_blas
+from hcdv.engine import Threads, check_engine, single_threaded_blas
 from hcdv.estimator.checks import (
     check_column_names,
     check_hierarchy,
@@ -159,8 +159,8 @@ class Fitting(BaseEstimator):
             Known groups of the rows, coarse to fine (sellers, sources, days): the first level(s) of the
             tree.
         ids : [n], or a name, optional
-            Names of the rows, out of core also the column of X that holds them; a DataFrame's index, else
-            0..n-1.
+            Names of the rows, out of core also the column of X that holds them; by default a DataFrame's
+            index, if it is of one level and tells the rows apart, else 0..n-1.
         hierarchy : Hierarchy, optional
             A ready tree over the rows, instead of building one.
 
@@ -385,8 +385,7 @@ class Fitting(BaseEstimator):
         check_number(self.contrast, "contrast", -MAX_WEIGHT, MAX_WEIGHT)
         check_choice(self.dispersion, "dispersion", MODES)
         parse_encoder(self.encoder)
-        if isinstance(self.engine, str):
-            check_choice(self.engine, "engine", ENGINES)
+        check_engine(self.engine, self.scheduler)
         if self.memory_limit is not None:
             parse_bytes(self.memory_limit)
         check_choice(self.device, "device", DEVICES)

@@ -10,6 +10,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from hcdv._labels import shown
 from hcdv._random import RandomState
 from hcdv._validation import check_int, short
 from hcdv.allocation import Literal
@@ -165,8 +166,9 @@ class HCDV(Updating):
             If no row, or more than one, is named.
         """
         explainer = self.explainer()
-        if np.ndim(row) != 0:
-            raise ValueError(f"row must be the name of one row, got {np.size(row)} names.")
+        if isinstance(row, (tuple, list)) or np.ndim(row) != 0:
+            first = shown(self.result_.ids[0])
+            raise ValueError(f"row must be one name, as in result_.ids ({first}, ...), got {short(row)}.")
         return explainer.explain(int(positions_of(row, self.result_.ids)[0]))
 
     def explainer(self) -> Explainer:

@@ -21,7 +21,7 @@ from hcdv._random import check_seed
 from hcdv.engine import Threads, make_engine
 from hcdv.io.source import Source, open_source
 from hcdv.result import ValuationResult
-from hcdv.scale import OutOfCoreResult, Recipe, check_recipe, parse_bytes, value_out_of_core
+from hcdv.scale import OutOfCoreResult, Recipe, check_recipe, claimed, parse_bytes, value_out_of_core
 
 if TYPE_CHECKING:
     from hcdv.estimator.fitting import Fitting
@@ -62,7 +62,7 @@ def is_out_of_core(X: Any, y: Any, memory_limit: Any, engine: Any) -> bool:
 
 
 def is_source(X: Any) -> bool:
-    asked = ("n_rows", "read", "take", "labels", "ids", "window", "fingerprint")
+    asked = ("n_rows", "read", "take", "labels", "ids", "place", "window", "fingerprint")
     return all(hasattr(X, name) for name in asked)
 
 
@@ -77,7 +77,8 @@ def fit_out_of_core(
     refuse(model, groups, hierarchy)
     recipe = recipe_of(model)
     check_recipe(recipe)
-    with work_folder(model.checkpoint) as folder:
+    # Claimed before rows that come once only are written there.
+    with work_folder(model.checkpoint) as folder, claimed(folder):
         source = X if is_source(X) else opened(X, y, ids, folder)
         for note in getattr(source, "notes", ()):
             warnings.warn(note, stacklevel=3)

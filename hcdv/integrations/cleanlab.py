@@ -9,12 +9,15 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
-from cleanlab.datalab.internal.issue_manager import IssueManager
-from cleanlab.datalab.internal.issue_manager_factory import register
 from sklearn.base import clone
 
 from hcdv.estimator import HCDV
+from hcdv.integrations._needs import needs
 from hcdv.result import ValuationResult
+
+with needs("cleanlab 2.9 or newer"):
+    from cleanlab.datalab.internal.issue_manager import IssueManager
+    from cleanlab.datalab.internal.issue_manager_factory import register
 
 
 @register
@@ -24,7 +27,7 @@ class LowValue(IssueManager):
     What ``issue_types={"low_value": {...}}`` takes:
 
     result : ValuationResult
-        Values of the lab's rows, by HCDV or any method of :mod:`hcdv.baselines`.
+        Values of the lab's rows under its labels, by HCDV or any method of :mod:`hcdv.baselines`.
     features : [n, d], optional
         Instead of ``result``: the rows, to be valued under the lab's labels.
     model : HCDV, optional
@@ -61,8 +64,12 @@ class LowValue(IssueManager):
                 raise ValueError("low_value needs labels: give the Datalab a label_name.")
             model = HCDV(random_state=0) if model is None else clone(model)
             result = model.fit(features, self.datalab.labels).result_
+        if not isinstance(result, ValuationResult):
+            raise TypeError(f"low_value: result must be a ValuationResult, got {type(result).__name__}.")
         if len(result) != n:
             raise ValueError(f"low_value: the result values {len(result)} rows, but the lab has {n}.")
+        if self.datalab.has_labels and result.labels is not None:
+            _check_labels(result.labels, self.datalab.labels)
         found = result.label_issues().sort_values("position")
         self.issues = pd.DataFrame(
             {
@@ -76,3 +83,11 @@ class LowValue(IssueManager):
     def collect_info(self, result: ValuationResult) -> dict[str, Any]:
         """Values float64 [n], in the lab's order, and a few lines about them."""
         return {"values": np.array(result.values), "summary": result.summary()}
+
+
+def _check_labels(valued: Any, of_lab: Any) -> None:
+    """Only names of classes may differ: rows in another order, or relabelled since, have values of others."""
+    differ = pd.factorize(np.asarray(valued))[0] != pd.factorize(np.asarray(of_lab))[0]
+    if differ.any():
+        first = int(differ.argmax())
+        raise ValueError(f"low_value: the lab has other labels than the result's rows (first: row {first}).")

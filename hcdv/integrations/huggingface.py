@@ -11,8 +11,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from datasets import ClassLabel, Dataset, Value
 from numpy.typing import NDArray
+
+from hcdv.integrations._needs import needs
+
+with needs("datasets 3 or newer"):
+    from datasets import ClassLabel, Dataset, Value
 
 
 def to_arrays(
@@ -40,20 +44,26 @@ def to_arrays(
     Raises
     ------
     TypeError
-        If ``dataset`` is a dictionary of splits or a stream.
+        If ``dataset`` is a dictionary of splits or a stream, or ``features`` is a text.
     ValueError
-        If a column is missing, columns cannot be taken together, rows are of several shapes, or a
-        ``ClassLabel`` is -1, which marks rows without a label.
+        If a column is missing, ``label`` is among the features, columns cannot be taken together, rows are of
+        several shapes, or a ``ClassLabel`` is -1, which marks rows without a label.
     """
     if not isinstance(dataset, Dataset):
         raise TypeError(
             f"dataset must be a datasets.Dataset, one split in memory, got {type(dataset).__name__}; choose "
             'a split as dataset["train"].'
         )
+    if isinstance(features, str):
+        raise TypeError(f"features must be a list of names, got the text {features!r}.")
     names = [name for name in dataset.column_names if name != label] if features is None else list(features)
     for name in (label, *names):
         if name not in dataset.column_names:
             raise ValueError(f"dataset has no column {name!r}; it has {', '.join(dataset.column_names)}.")
+    if not names:
+        raise ValueError(f"dataset has no column beside the label, {label!r}.")
+    if label in names:
+        raise ValueError(f"features must not hold the label, {label!r}.")
     y = np.asarray(dataset.with_format("numpy", columns=[label])[:][label])
     n_missing = int((y == -1).sum()) if isinstance(dataset.features[label], ClassLabel) else 0
     if n_missing:
@@ -67,5 +77,5 @@ def to_arrays(
         )
     rows = np.asarray(dataset.with_format("numpy", columns=names)[:][names[0]])
     if rows.dtype.kind == "O":
-        raise ValueError(f"{names[0]} must hold vectors or images of one shape, got several.")
+        raise ValueError(f"{names[0]} must hold vectors or images of one shape, all of numbers.")
     return rows, y

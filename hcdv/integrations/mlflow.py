@@ -6,11 +6,13 @@ import json
 import tempfile
 from pathlib import Path
 
-import mlflow
-
 from hcdv.estimator import HCDV
+from hcdv.integrations._needs import needs
 from hcdv.integrations.run_log import run_record
 from hcdv.io import write_values
+
+with needs("mlflow or mlflow-skinny, 3 or newer"):
+    import mlflow
 
 
 def log_valuation(model: HCDV, values_file: str = "values.csv") -> None:
@@ -33,9 +35,11 @@ def log_valuation(model: HCDV, values_file: str = "values.csv") -> None:
     ------
     sklearn.exceptions.NotFittedError
         If the model is not fitted.
-    FileProblem
-        If ``values_file`` ends otherwise.
+    ValueError, FileProblem
+        If ``values_file`` names a folder, or ends otherwise.
     """
+    if Path(values_file).name != values_file:
+        raise ValueError(f"values_file must be a name without folders, got {values_file!r}.")
     record = run_record(model)
     with tempfile.TemporaryDirectory(prefix="hcdv-") as folder:
         # Before anything is logged: an ending that is not known leaves no half of a run.

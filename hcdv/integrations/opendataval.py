@@ -8,11 +8,14 @@ from __future__ import annotations
 from typing import Any, Self
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from opendataval.dataval import DataEvaluator, ModelLessMixin
 
 from hcdv.estimator import HCDV as Model
+from hcdv.integrations._needs import BY_HAND, needs
+
+with needs("opendataval 1.3 and torch", BY_HAND):
+    import torch
+    from opendataval.dataval import DataEvaluator, ModelLessMixin
 
 
 class HCDV(DataEvaluator, ModelLessMixin):

@@ -6,15 +6,18 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from pydvl.utils.status import Status
-from pydvl.valuation.dataset import Dataset
-from pydvl.valuation.result import ValuationResult as PydvlResult
-from pydvl.valuation.types import Sample
-from pydvl.valuation.utility.base import UtilityBase
 
 from hcdv._random import RandomState, check_seed
+from hcdv.integrations._needs import BY_HAND, needs
 from hcdv.integrations.row_game import RowGame
 from hcdv.result import ValuationResult
+
+with needs("pydvl 0.10", BY_HAND):
+    from pydvl.utils.status import Status
+    from pydvl.valuation.dataset import Dataset
+    from pydvl.valuation.result import ValuationResult as PydvlResult
+    from pydvl.valuation.types import Sample
+    from pydvl.valuation.utility.base import UtilityBase
 
 
 class RowUtility(UtilityBase[Sample]):
@@ -100,9 +103,10 @@ def from_pydvl(
 
     Raises
     ------
-    ValueError
-        If ``result`` leaves out rows.
+    ValueError, TypeError
+        If ``result`` is none of pyDVL's, or leaves out rows.
     """
+    _check(result, PydvlResult, "pydvl.valuation.ValuationResult")
     order = np.argsort(result.indices)
     n = len(order)
     if not np.array_equal(result.indices[order], np.arange(n)):
@@ -135,6 +139,7 @@ def to_pydvl(result: ValuationResult) -> PydvlResult:
     An antithetic pair of chains is one update there: ``stderr`` is our ``std_error``, and ``variances`` are
     those of the pairs.  Where there are no standard errors, every row has one update.
     """
+    _check(result, ValuationResult, "hcdv.ValuationResult")
     counts = np.full(len(result), max(1, result.n_permutations // 2))
     variances = None if result.std_error is None else result.std_error**2 * counts
     return PydvlResult(
@@ -145,6 +150,11 @@ def to_pydvl(result: ValuationResult) -> PydvlResult:
         algorithm="hcdv",
         status=Status.Converged,
     )
+
+
+def _check(result: Any, kind: type, name: str) -> None:
+    if not isinstance(result, kind):
+        raise TypeError(f"result must be a {name}, got {type(result).__module__}.{type(result).__name__}.")
 
 
 def _std_error(result: PydvlResult, order: NDArray[np.int64]) -> NDArray[np.float64] | None:

@@ -10,11 +10,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import shapiq
 from numpy.typing import NDArray
 
+from hcdv.integrations._needs import needs
 from hcdv.shapley._ask import BatchGame, ask, batch_rows
 from hcdv.shapley.exact import check_players
+
+with needs("shapiq 1.4 or newer"):
+    import shapiq
 
 
 class CoalitionGame(shapiq.Game):
@@ -35,7 +38,8 @@ class CoalitionGame(shapiq.Game):
     Raises
     ------
     ValueError, TypeError
-        If the number of players is not known, or ``game`` answers with another shape than [B], NaN or infinity.
+        If the number of players is not known or not that of their names, or ``game`` answers with another
+        shape than [B], NaN or infinity.
     """
 
     def __init__(
@@ -51,6 +55,8 @@ class CoalitionGame(shapiq.Game):
         self.game = game
         v_empty = float(ask(game, np.zeros((1, m), np.bool_))[0])
         names = None if player_names is None else list(player_names)
+        if names is not None and len(names) != m:
+            raise ValueError(f"player_names has {len(names)} names for {m} players.")
         super().__init__(m, normalize=True, normalization_value=v_empty, player_names=names)
 
     def value_function(self, coalitions: NDArray[Any]) -> NDArray[np.float64]:

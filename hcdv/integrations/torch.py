@@ -9,7 +9,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch.utils.data import BatchSampler, DataLoader, Dataset, IterableDataset, SequentialSampler
+
+from hcdv.integrations._needs import needs
+
+with needs("torch", "pip install 'hcdv[torch]'"):
+    from torch.utils.data import BatchSampler, DataLoader, Dataset, IterableDataset, SequentialSampler
 
 # Rows collated at once.
 BATCH = 1024

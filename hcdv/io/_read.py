@@ -19,6 +19,7 @@ import pyarrow.ipc
 import pyarrow.parquet
 from numpy.typing import NDArray
 
+from hcdv._npy import NO_ARRAY, is_text_sound
 from hcdv._validation import check_path
 from hcdv.io._problem import FileProblem, one_line, suffix_of
 
@@ -134,7 +135,9 @@ def _read_parquet(path: Path) -> pd.DataFrame:
     try:
         with pa.parquet.ParquetFile(path) as file:
             _refuse_repeats(path, file.schema_arrow.names)
-            return _frame(file.read())
+            table = file.read()
+            table.validate(full=True)
+            return _frame(table)
     except (pa.ArrowException, OSError) as error:
         raise FileProblem(f"{path} is damaged or no Parquet file: {one_line(error)}.") from None
 
@@ -171,18 +174,24 @@ def _read_npz(path: Path) -> pd.DataFrame:
         with np.load(path, allow_pickle=False) as file:
             _refuse_repeats(path, file.files)
             arrays = {name: _member(file, name, path) for name in file.files}
-    except (zipfile.BadZipFile, EOFError, zlib.error, OSError, MemoryError):
-        raise FileProblem(f"{path} is damaged or no NPZ file.") from None
+        return _frame_of_arrays(arrays, path)
     except FileProblem:
         raise
     except ValueError as error:
         raise FileProblem(f"{path} is damaged or no NPZ file: {one_line(error)}.") from None
+    except (zipfile.BadZipFile, EOFError, zlib.error, OSError, *NO_ARRAY):
+        raise FileProblem(f"{path} is damaged or no NPZ file.") from None
+
+
+def _frame_of_arrays(arrays: dict[str, NDArray[Any]], path: Path) -> pd.DataFrame:
     X = arrays.pop("X", None)
     if X is None:
         return _frame_of_columns(arrays, path)
     if X.ndim < 2:
         raise FileProblem(f"{path} holds an array X of shape {X.shape}; wanted [n, d].")
-    X = X.reshape(len(X), -1) if len(X) else X.reshape(0, int(np.prod(X.shape[1:])))
+    if len(X) == 0:  # of any number of columns
+        raise FileProblem(f"{path} has a header but no rows.")
+    X = X.reshape(len(X), X.size // len(X))
     names = [f"x{j}" for j in range(X.shape[1])]
     columns = {k: a for k, a in arrays.items() if a.ndim == 1 and len(a) == len(X)}
     _refuse_repeats(path, [*names, *columns])
@@ -206,8 +215,11 @@ def _member(file: Any, name: str, path: Path) -> NDArray[Any]:
         raise FileProblem(f"{path} holds {name!r} of dtype {array.dtype}, which is not a column.")
     if array.dtype.kind == "S":
         return np.char.decode(array, "utf-8")
-    # Half precision is for storage; pandas and Arrow treat it poorly.
-    return array.astype(np.float32) if array.dtype == np.float16 else array
+    if not is_text_sound(array):
+        raise FileProblem(f"{path} holds {name!r}, text with letters that do not exist.")
+    # Half precision and foreign byte orders are for storage; pandas and Arrow treat them poorly.
+    native = array.dtype.newbyteorder("=")
+    return array.astype(np.float32 if native == np.float16 else native, copy=False)
 
 
 def _frame_of_columns(arrays: dict[str, NDArray[Any]], path: Path) -> pd.DataFrame:

@@ -108,6 +108,6 @@ class ValuesWriter:
         try:
             yield
         except OSError as error:
-            raise FileProblem(f"{self._path} cannot be written: {error.strerror or error}.") from None
+            raise FileProblem(f"{self._path} cannot be written: {error.strerror or one_line(error)}.") from None
         except (pa.ArrowException, KeyError) as error:
             raise FileProblem(f"{self._path} cannot hold these columns: {one_line(error)}.") from None

@@ -102,6 +102,8 @@ def _plane(points: NDArray[np.float32]) -> tuple[NDArray[np.float64], tuple[str,
 
     shares = [0.0, 0.0]
     if np.ptp(points, axis=0).any():
+        # The picture has no scale, and squares of what is very large or small have no place in float32.
+        points = points / np.abs(points).max()
         pca = PCA(min(2, len(points)), svd_solver="full" if len(points) < 10 else "auto", random_state=0)
         plane[:, : pca.n_components] = pca.fit_transform(points)
         shares[: pca.n_components] = pca.explained_variance_ratio_.tolist()

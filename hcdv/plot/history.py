@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hcdv.estimator.update import Update
 from hcdv.plot import style
 
 if TYPE_CHECKING:
@@ -99,7 +100,13 @@ _SERIES: dict[str, Callable[[Any], dict[Any, float]]] = {
 
 
 def _updates(model_or_history: Any) -> list[Any]:
-    return list(getattr(model_or_history, "history_", model_or_history))
+    updates = getattr(model_or_history, "history_", model_or_history)
+    if not isinstance(updates, (list, tuple)) or not all(isinstance(one, Update) for one in updates):
+        raise TypeError(
+            f"pass a fitted model or its history_, got {type(model_or_history).__name__}"
+            + (" that is not fitted yet: call fit first." if hasattr(updates, "get_params") else ".")
+        )
+    return list(updates)
 
 
 def _draw_batches(axes: Axes, table: pd.DataFrame) -> None:

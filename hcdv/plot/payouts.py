@@ -40,7 +40,7 @@ def payout_bars(payouts: Payouts, std_error: pd.Series | None = None, *, ax: Axe
     Raises
     ------
     ValueError, TypeError
-        If ``std_error`` lacks a seller.
+        If ``std_error`` is no Series of numbers that has each seller once.
     """
     if not isinstance(payouts, Payouts):
         raise TypeError(f"payouts must be what marketplace_payouts gave, got {type(payouts).__name__}.")
@@ -101,11 +101,11 @@ def group_std_error(result: ValuationResult, by: ArrayLike) -> pd.Series:
 
     Raises
     ------
-    ValueError
+    ValueError, TypeError
         If the result has no tree or no standard errors, or a group is no node of the tree: rows' errors are
         not independent, so that theirs cannot be added up.
     """
-    tree, errors = result.hierarchy, result.node_std_error
+    tree, errors = style.check_result(result).hierarchy, result.node_std_error
     if tree is None or errors is None:
         raise ValueError("this result has no standard errors of nodes of a tree.")
     if not np.isfinite(errors).all():
@@ -143,6 +143,10 @@ def _money_errors(payouts: Payouts, amounts: NDArray[np.float64], std_error: Any
     """Standard errors of the amounts; NaN where an amount does not follow the value."""
     if not isinstance(std_error, pd.Series):
         raise TypeError(f"std_error must be a pandas Series by seller, got {type(std_error).__name__}.")
+    if std_error.dtype.kind not in "iuf" or (std_error < 0).any():
+        raise ValueError("std_error must hold numbers of at least 0.")
+    if not std_error.index.is_unique:
+        raise ValueError("std_error must have one entry for each seller, got several for some.")
     unknown = [seller for seller in payouts.sellers if seller not in std_error.index]
     if unknown:
         raise ValueError(f"std_error has no entry for seller {style.as_name(unknown[0])!r}.")

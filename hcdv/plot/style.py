@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hcdv.result import ValuationResult
+
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
@@ -37,6 +39,14 @@ def require_matplotlib() -> None:
         import matplotlib.figure  # noqa: F401
     except ImportError as error:
         raise ImportError(f"pictures need matplotlib ({error}): pip install 'hcdv[report]'.") from None
+
+
+def check_result(result: Any) -> ValuationResult:
+    """``result``, if it is one; who has a model is told where the result is."""
+    if not isinstance(result, ValuationResult):
+        where = ": pass model.result_" if hasattr(result, "get_params") else ""
+        raise TypeError(f"result must be a ValuationResult, got {type(result).__name__}{where}.")
+    return result
 
 
 def new_figure(size: tuple[float, float]) -> Figure:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hcdv._validation import check_finite
 from hcdv.plot import style
 
 if TYPE_CHECKING:
@@ -44,12 +45,13 @@ def value_tree(result: ValuationResult, *, ax: Axes | None = None) -> Axes:
 
     Raises
     ------
-    ValueError
-        If the result has no tree, or no node values.
+    ValueError, TypeError
+        If the result has no tree, or no node values that are finite numbers.
     """
-    tree, nodes = result.hierarchy, result.node_values
+    tree, nodes = style.check_result(result).hierarchy, result.node_values
     if tree is None or nodes is None:
         raise ValueError("this result has no tree with values of its nodes, so there is none to draw.")
+    check_finite(nodes, "node_values")
     worth = nodes / tree.sizes
     levels = _drawn_levels(tree)
     axes = style.axes_or_new(ax, (8.0, 1.6 + 0.55 * len(levels)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.sparse import issparse
 
 from hcdv._labels import as_python
+from hcdv._validation import as_array
 from hcdv.games.retrained.folds import take_rows
 
 if TYPE_CHECKING:
@@ -22,6 +24,11 @@ LONGEST_CELL, LONGEST_TEXT = 200, 2_000
 # Letters from which on cells are running text, on average.
 LONG = 60
 TEXT = "text"
+# What no page shows as it stands: control characters but tabs and ends of lines, halves of characters, no
+# characters, and marks that turn around the order in which others are read.
+NOT_SHOWN = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff\u202a-\u202e\u2066-\u2069]"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +86,8 @@ def features_of(
     texts = [j for j, text in enumerate(is_text) if text]
     shown, running = cells[:MOST_COLUMNS], texts[:MOST_COLUMNS]
     table = [[cell(item) for item in frame.iloc[:, j]] for j in shown]
-    prose = [[cut(str(cell(item) or ""), LONGEST_TEXT) for item in frame.iloc[:, j]] for j in running]
+    entries = [[cell(item) for item in frame.iloc[:, j]] for j in running]
+    prose = [["" if entry is None else str(entry) for entry in column] for column in entries]
     return Features(
         columns=[frame.columns[j] for j in shown],
         texts=[frame.columns[j] for j in running],
@@ -94,8 +102,10 @@ def _frame(X: Any, numbers: NDArray[np.int64], n: int) -> pd.DataFrame:
 
     if hasattr(X, "to_pandas"):
         X = X.to_pandas()
+    elif issparse(X):
+        X = X.tocsr()
     elif not hasattr(X, "shape"):
-        X = np.asarray(X)
+        X = _listed(X)
     shape = X.shape
     if len(shape) > 2:
         raise ValueError(f"X must have rows and columns, got shape {shape}; pass pictures as images=.")
@@ -106,8 +116,17 @@ def _frame(X: Any, numbers: NDArray[np.int64], n: int) -> pd.DataFrame:
         return rows.copy()
     if len(shape) == 1:
         return pd.DataFrame({getattr(rows, "name", None) or TEXT: np.asarray(rows, dtype=object)})
-    array = rows.toarray() if issparse(rows) else np.asarray(rows)
+    array = rows.toarray() if issparse(rows) else as_array(rows, "X")
     return pd.DataFrame(array, columns=[f"x{j}" for j in range(array.shape[1])])
+
+
+def _listed(X: Any) -> NDArray[Any]:
+    """Rows in a list; texts as objects, since in an array of text each takes the room of the longest."""
+    if not isinstance(X, (list, tuple)):
+        raise TypeError(f"X must be a table, an array or a list of texts, got {type(X).__name__}.")
+    if any(isinstance(row, str) for row in X):
+        return np.array(X, dtype=object)
+    return as_array(X, "X")
 
 
 def _is_long(column: pd.Series) -> bool:
@@ -116,11 +135,11 @@ def _is_long(column: pd.Series) -> bool:
 
 
 def cell(item: Any) -> Any:
-    """An entry as a number, truth value, text or None; text without what is no character."""
+    """An entry as a number, truth value, text or None; text without what is no character, and cut."""
     import pandas as pd
 
     item = as_python(item)
-    if item is None or (np.ndim(item) == 0 and pd.isna(item)):
+    if item is None or (pd.api.types.is_scalar(item) and pd.isna(item)):
         return None
     if isinstance(item, bool):
         return item
@@ -129,12 +148,17 @@ def cell(item: Any) -> Any:
         return item if abs(item) < 1 << 53 else str(item)
     if isinstance(item, float):
         return item if np.isfinite(item) else str(item)
-    return clean(item)
+    return cut(clean(item), LONGEST_TEXT)
 
 
 def clean(item: Any) -> str:
     """Text that every page can hold: what is no character becomes a mark."""
-    return "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in str(item))
+    return NOT_SHOWN.sub("\N{REPLACEMENT CHARACTER}", str(item))
+
+
+def name_of(item: Any) -> str:
+    """A row, column or class as a page calls it."""
+    return cut(clean(item), LONGEST_CELL)
 
 
 def cut(text: str, most: int) -> str:
@@ -145,9 +169,10 @@ def shown(item: Any) -> str:
     """A cell as people read it."""
     if item is None:
         return "\N{EN DASH}"
-    if isinstance(item, float):
+    if isinstance(item, float) and not item.is_integer():
         return number(item)
-    return cut(str(item), LONGEST_CELL)
+    # Gaps make floats of whole numbers.
+    return cut(f"{item:.15g}" if isinstance(item, float) else str(item), LONGEST_CELL)
 
 
 def number(value: float) -> str:

@@ -8,10 +8,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from hcdv.report.features import clean, number
+from hcdv.report.features import name_of, number
 
 WIDTH, HEIGHT, LEFT, RIGHT, BOTTOM, TOP = 720, 260, 44, 20, 34, 10
 BINS = 60
+# What a digit of the counts beside the axis takes, in a wide font, and what stands around them.
+DIGIT, ASIDE = 8, 10
 # Classes with a colour of their own; the others share one.
 MOST_CLASSES = 5
 # Share of the rows that may lie beyond either end, in the outermost bars.
@@ -38,10 +40,12 @@ def histogram(
     np.add.at(counts, (kind, place), 1)
     most = int(counts.sum(axis=0).max())
     edges = np.linspace(low, high, BINS + 1)
-    across, up = WIDTH - LEFT - RIGHT, HEIGHT - BOTTOM - TOP
+    rows = [(tick, f"{int(tick):,}") for tick in ticks(0, most, 4)]
+    left = max(LEFT, ASIDE + DIGIT * max(len(text) for _, text in rows))
+    across, up = WIDTH - left - RIGHT, HEIGHT - BOTTOM - TOP
 
     def x(value: float) -> float:
-        return round(LEFT + (value - low) / (high - low) * across, 2)
+        return round(left + (value - low) / (high - low) * across, 2)
 
     bars = []
     for b in range(BINS):
@@ -57,10 +61,10 @@ def histogram(
                 })  # fmt: skip
     limit = float(values[is_issue].max()) if is_issue.any() else None
     return {
-        "width": WIDTH, "height": HEIGHT, "floor": HEIGHT - BOTTOM, "left": LEFT, "right": WIDTH - RIGHT,
+        "width": WIDTH, "height": HEIGHT, "floor": HEIGHT - BOTTOM, "left": left, "right": WIDTH - RIGHT,
         "bars": bars,
         "x_ticks": [(x(tick), number(tick)) for tick in ticks(low, high, 6)],
-        "y_ticks": [(round(TOP + up * (1 - tick / most), 2), f"{int(tick):,}") for tick in ticks(0, most, 4)],
+        "y_ticks": [(round(TOP + up * (1 - tick / most), 2), text) for tick, text in rows],
         "legend": [(name, k, f"{int(counts[k].sum()):,}") for k, name in enumerate(names)],
         "zero": x(0.0) if low < 0 < high else None,
         "limit": None if limit is None or not low < limit < high else x(limit),
@@ -75,7 +79,7 @@ def _kinds(labels: NDArray[Any] | None, n: int) -> tuple[list[str], NDArray[np.i
     order = np.argsort(-np.bincount(codes), kind="stable")
     rank = np.empty(len(order), np.int64)
     rank[order] = np.arange(len(order))
-    names = [clean(classes[k]) for k in order[:MOST_CLASSES]]
+    names = [name_of(classes[k]) for k in order[:MOST_CLASSES]]
     if len(order) > MOST_CLASSES:
         names.append(f"{len(order) - MOST_CLASSES:,} other classes")
     return names, np.minimum(rank[codes], len(names) - 1)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hcdv.report.features import clean, number
+from hcdv.report.features import name_of, number
 from hcdv.result import ValuationResult
 
 WIDTH, LEVEL = 1000, 30
@@ -67,4 +67,4 @@ def _mix(members: NDArray[np.int64], labels: NDArray[Any] | None) -> str:
     kinds, counts = np.unique(labels[members].astype(str), return_counts=True)
     order = np.argsort(-counts, kind="stable")[:3]
     more = ", \N{HORIZONTAL ELLIPSIS}" if len(kinds) > len(order) else ""
-    return ", ".join(f"{counts[k]} {clean(kinds[k])}" for k in order) + more
+    return ", ".join(f"{counts[k]} {name_of(kinds[k])}" for k in order) + more

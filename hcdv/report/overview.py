@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 import hcdv
 from hcdv.estimator import HCDV
 from hcdv.estimator.state.recipe import NO_MATTER, to_facts
-from hcdv.report.features import clean, number
+from hcdv.report.features import name_of, number
 from hcdv.result import ValuationResult
 
 MOST_CLASSES = 20
@@ -27,7 +27,7 @@ def figures(
     shown = [("Rows", f"{n:,}", "each with a value of its own")]
     if labels is not None:
         counts = pd.Series(labels).value_counts()
-        most = f"most frequent: {clean(counts.index[0])}, {counts.iloc[0] / n:.0%}"
+        most = f"most frequent: {name_of(counts.index[0])}, {counts.iloc[0] / n:.0%}"
         shown.append(("Classes", f"{len(counts):,}", most))
     shown.append(("Label issues", f"{issues:,}", f"{issues / n:.1%} of the rows may have a wrong label"))
     if result.has_game:
@@ -84,7 +84,7 @@ def class_table(
     negative = np.bincount(codes, values < 0) / rows
     issues = np.bincount(codes, is_issue).astype(np.int64)
     lines = [
-        (clean(classes[k]), f"{rows[k]:,}", number(means[k]), f"{negative[k]:.1%}", f"{issues[k]:,}")
+        (name_of(classes[k]), f"{rows[k]:,}", number(means[k]), f"{negative[k]:.1%}", f"{issues[k]:,}")
         for k in order.tolist()
     ]
     return {"lines": lines, "n_left_out": len(rows) - len(lines)}

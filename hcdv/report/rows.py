@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hcdv.estimator import Explanation
-from hcdv.report.features import Features, cell, clean, cut, number, shown
+from hcdv.report.features import Features, cell, clean, cut, name_of, number, shown
 from hcdv.report.thumbnails import Thumbnails
 
 # Letters and cells of a row that stand in the table; all are in its details.
@@ -77,12 +77,12 @@ class Records:
             differ = of_neighbours and sum(not row.has_same_label for row in of_neighbours)
             line = [
                 cell(about.id), position, cell(self._label(position)), about.value, about.std_error, about.rank,
-                bool(self.is_issue[position]), differ, *(about.parts[name] for name in parts),
+                bool(self.is_issue[position]), differ, *(cell(about.parts[name]) for name in parts),
             ]  # fmt: skip
             if features is not None:
                 line += [*features.cells[position], *features.running[position]]
             rows.append(line)
-        return {"columns": [*fixed, *(f"part_{name}" for name in parts), *map(clean, extra)], "rows": rows}
+        return {"columns": [*fixed, *(f"part_{name}" for name in parts), *map(name_of, extra)], "rows": rows}
 
     def left_out(self, n: int, n_issues: int) -> list[str]:
         """What the page does not hold, in sentences."""
@@ -104,7 +104,7 @@ class Records:
         voted = about.validation_neighbours or about.neighbours
         return {
             "k": k,
-            "id": clean(about.id),
+            "id": name_of(about.id),
             "label": self._name(position),
             "rank": about.rank,
             "value": number(about.value),
@@ -118,7 +118,7 @@ class Records:
             "note": about.note,
             "image": self._image(position),
             "snippet": self._snippet(position),
-            "texts": [(clean(name), text) for name, text in texts],
+            "texts": [(name_of(name), text) for name, text in texts],
             "parts": [(name, number(part)) for name, part in about.parts.items()],
             "path": [
                 (node.level, node.node, f"{node.size:,}", number(node.value_per_row), f"{node.label_share:.0%}")
@@ -140,8 +140,8 @@ class Records:
         """What is told of another row: who it is, its label, its picture, and the figures that it has."""
         shares = getattr(row, "shares", None)
         return {
-            "name": f"validation {row.position}" if row.is_validation else clean(row.id),
-            "label": clean(row.label),
+            "name": f"validation {row.position}" if row.is_validation else name_of(row.id),
+            "label": name_of(row.label),
             "same": row.has_same_label,
             "image": None if row.is_validation else self._image(row.position),
             "value": None if row.value is None else number(row.value),
@@ -159,7 +159,7 @@ class Records:
         compared = []
         for j, name in enumerate(self.features.columns):
             said = [shown(line[j]) for line in cells]
-            compared.append((clean(name), said, [text == said[0] for text in said]))
+            compared.append((name_of(name), said, [text == said[0] for text in said]))
         return compared
 
     def _snippet(self, position: int) -> str:
@@ -169,7 +169,7 @@ class Records:
         if running:
             return cut(" ".join(running[0].split()), SNIPPET)
         cells = zip(self.features.columns, self.features.cells[position], strict=True)
-        said = [f"{clean(name)} {shown(item)}" for name, item in list(cells)[:CELLS_IN_SNIPPET]]
+        said = [f"{name_of(name)} {shown(item)}" for name, item in list(cells)[:CELLS_IN_SNIPPET]]
         return cut(" \N{MIDDLE DOT} ".join(said), SNIPPET)
 
     def _image(self, position: int) -> str | None:
@@ -180,7 +180,7 @@ class Records:
 
     def _name(self, position: int) -> str:
         label = self._label(position)
-        return "" if label is None else clean(label)
+        return "" if label is None else name_of(label)
 
 
 def _most_said(near: Any) -> str:
@@ -189,4 +189,4 @@ def _most_said(near: Any) -> str:
         return ""
     counts = Counter(clean(row.label) for row in near)
     most = max(counts.values())
-    return next(clean(row.label) for row in near if counts[clean(row.label)] == most)
+    return next(name_of(row.label) for row in near if counts[clean(row.label)] == most)

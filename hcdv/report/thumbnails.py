@@ -47,7 +47,10 @@ class Thumbnails:
 
 
 def _checked(images: Any, n: int) -> Any:
-    pictures = images if hasattr(images, "shape") and hasattr(images, "dtype") else np.asarray(images)
+    try:
+        pictures = images if hasattr(images, "shape") and hasattr(images, "dtype") else np.asarray(images)
+    except ValueError:
+        raise ValueError("images must be of one shape, got a list of several.") from None
     shape = tuple(pictures.shape)
     is_picture = len(shape) == 3 or (len(shape) == 4 and shape[3] in CHANNELS)
     if not is_picture or 0 in shape:
@@ -66,11 +69,13 @@ def _grey_levels(pictures: Any) -> NDArray[np.uint8]:
         return np.ascontiguousarray(pixels)
     if pixels.dtype.kind not in "biuf":
         raise TypeError(f"images must hold numbers, got dtype {pixels.dtype}.")
-    pixels = np.nan_to_num(pixels.astype(np.float64))
-    low, high = float(pixels.min()), float(pixels.max())
+    pixels = pixels.astype(np.float64)
+    known = pixels[np.isfinite(pixels)]
+    low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
     if low >= 0 and high <= 1:
         low, high = 0.0, 1.0
     elif low >= 0 and high <= 255 and np.asarray(pictures).dtype.kind in "iu":
         low, high = 0.0, 255.0
+    pixels = np.nan_to_num(pixels, nan=low, posinf=high, neginf=low)
     levels = (pixels - low) / max(high - low, np.finfo(np.float64).tiny) * 255.0
     return np.ascontiguousarray(np.rint(levels).astype(np.uint8))

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from hcdv._files import check_place, written_aside
 from hcdv._validation import check_int, check_labels
 from hcdv.estimator import HCDV, Explainer
-from hcdv.report.features import features_of
+from hcdv.report.features import clean, features_of
 from hcdv.report.histogram import histogram
 from hcdv.report.icicle import icicle
 from hcdv.report.overview import class_table, figures, settings, versions
@@ -73,7 +73,8 @@ def write_report(
     path : path-like
         File to write, whole or not at all; one that is there is replaced.
     X : table [n, ...], array [n, d] or list of n texts, optional
-        The rows in the order of the values, as they are to be shown.  Columns beyond 30 are left out.
+        The rows in the order of the values, as they are to be shown.  Columns beyond 30 are left out, and texts
+        cut beyond 2,000 letters.
     y : [n], optional
         Labels to show; by default those that were valued.
     images : uint8, bool or float [n, h, w] or [n, h, w, c], optional
@@ -119,7 +120,7 @@ def write_report(
     thumbnails = None if images is None else Thumbnails.of(images, needed, len(result))
     records = Records(abouts, is_issue, labels, features, thumbnails)
     page = render(
-        title=title,
+        title=clean(title),
         figures=figures(result, is_issue, labels),
         settings=settings(model, result),
         versions=versions(),

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from hcdv.engine import Threads
 from hcdv.io.source import Source, mapped
+from hcdv.scale.finite import check_numbers
 from hcdv.scale.labels import plain_labels
 from hcdv.scale.learn import Learned, load
 from hcdv.scale.records import record_type
@@ -45,6 +46,7 @@ def encoded(
 ) -> tuple[NDArray[np.void], NDArray[np.int64]]:
     """Records of the rows [begin, end), and the part of each."""
     block = source.read(begin, end)
+    check_numbers(block.X, np.arange(begin, end), source, learned.encoder)
     name = f"X (rows {begin:,} to {end - 1:,})"
     spaces = learned.encoder.spaces(block.X, columns=learned.forest is not None, name=name)
     records = np.empty(end - begin, record_type(learned.n_dims, learned.n_leaves))

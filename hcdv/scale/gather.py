@@ -11,16 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hcdv._archive import read_archive, write_archive
-from hcdv._labels import of_one_kind
 from hcdv._moments import Moments
 from hcdv.hierarchy import Hierarchy
-from hcdv.io.source import Source, mapped
+from hcdv.io.source import mapped
 from hcdv.result import ValuationResult
 from hcdv.scale.layout import Layout
 from hcdv.scale.learn import Learned
 from hcdv.scale.recipe import Recipe
 from hcdv.scale.walk import Walked
-from hcdv.scale.work import Work, create_array
+from hcdv.scale.work import Work, create_array, fill_array
 
 KIND, VERSION = "values", 1
 # Rows put in order at a time.
@@ -29,7 +28,6 @@ ROWS_AT_ONCE = 1 << 20
 
 def gather(
     work: Work,
-    source: Source,
     learned: Learned,
     layout: Layout,
     recipe: Recipe,
@@ -51,7 +49,6 @@ def gather(
         _place_rows(work, learned, recipe, files, weights, begin, min(begin + ROWS_AT_ONCE, n))
         progress(min(begin + ROWS_AT_ONCE, n))
     _place_order(work, layout)
-    _place_ids(work, source, n)
     nodes, v_full = node_moments(learned, layout, walked)
     write_archive(
         work.place("values", "nodes.npz"),
@@ -118,10 +115,7 @@ def tree_of_rows(layout: Layout, order: NDArray[np.int64], rows: NDArray[np.int6
 
 
 def _write(work: Work, name: str, at: slice, values: NDArray[Any]) -> None:
-    # Opened anew every time: pages written would else count as memory of this process.
-    target = np.load(work.place("values", f"{name}.npy"), mmap_mode="r+")
-    target[..., at] = values
-    target.flush()
+    fill_array(work.place("values", f"{name}.npy"), at, values)
 
 
 def _place_rows(
@@ -159,21 +153,3 @@ def _place_order(work: Work, layout: Layout) -> None:
         rows = mapped(work.numbered("parts", number))["row"]
         _write(work, "order", slice(filled, filled + size), rows)
         filled += size
-
-
-def _place_ids(work: Work, source: Source, n: int) -> None:
-    """Names of the rows.  Twice, as the longest must be known first."""
-    pieces = [(begin, min(begin + ROWS_AT_ONCE, n)) for begin in range(0, n, ROWS_AT_ONCE)]
-    kinds = {_names(source, *piece).dtype for piece in pieces}
-    create_array(work.place("values", "ids.npy"), (n,), np.result_type(*kinds))
-    for begin, end in pieces:
-        _write(work, "ids", slice(begin, end), _names(source, begin, end))
-
-
-def _names(source: Source, begin: int, end: int) -> NDArray[Any]:
-    """Names of rows as an array that a file can hold."""
-    names = np.asarray(source.ids(begin, end))
-    if names.dtype.kind != "O":
-        return names
-    alike = of_one_kind(names)
-    return names.astype(str) if alike is None else alike

@@ -34,6 +34,7 @@ from hcdv.games.named import Forest as ForestUtility
 from hcdv.hierarchy import Hierarchy
 from hcdv.io.source import Source, mapped
 from hcdv.partition import TreeArrays
+from hcdv.scale.finite import check_numbers
 from hcdv.scale.labels import count_classes, plain_labels
 from hcdv.scale.recipe import Recipe, Term
 from hcdv.scale.upper import leaf_centres, nearest
@@ -223,6 +224,7 @@ def _learn(
     if validation is not None:
         labels_val = encode_known(plain_labels(validation[1], "y_val"), len(validation[0]), classes, "y_val")
     encoder = make_encoder(block.X, recipe.encoder)
+    check_numbers(block.X, rows, source, encoder)
     plan = plan_utility(
         recipe.utility, is_mixed=encoder.is_mixed, validation_weight=recipe.validation_weight,
         weights=recipe.weights, spaces=encoder.others,

@@ -23,6 +23,7 @@ from hcdv.scale.gather import gather, load_result
 from hcdv.scale.layout import Layout, bounds_of, lay_out
 from hcdv.scale.leaf_counts import count_all
 from hcdv.scale.learn import Learned, check_recipe, learn
+from hcdv.scale.names import place_names
 from hcdv.scale.parts import build_part
 from hcdv.scale.recipe import Recipe
 from hcdv.scale.sizes import Sizes, block_bytes, check_disk, disk_bytes, part_bytes, shown, tasks_at_once
@@ -78,8 +79,8 @@ def value_out_of_core(
     engine : Engine
         Runs the tasks.  No bit depends on it, nor on the number of its workers.
     work : Path
-        Folder that all workers reach.  What is finished there already is not done again; once all is, the
-        folder holds the result alone.
+        Folder that all workers reach, and that the caller has `claimed`.  What is finished there already is
+        not done again; once all is, the folder holds the result alone.
     memory_limit : int, optional
         Bytes of memory of all tasks that run at once.
     sizes : Sizes, optional
@@ -103,12 +104,12 @@ def value_out_of_core(
     """
     check_recipe(recipe)
     sizes = Sizes.within(memory_limit) if sizes is None else sizes
-    with Work.open(work, _fingerprint(source, validation, recipe, sizes)) as folder:
-        learned, result = _valued(
-            source, validation, recipe, engine, folder, memory_limit, sizes, threads, progress, tell
-        )
-        for stage in ("shards", "parts", "walks"):
-            folder.clear(stage)
+    folder = Work.begin(work, _fingerprint(source, validation, recipe, sizes))
+    learned, result = _valued(
+        source, validation, recipe, engine, folder, memory_limit, sizes, threads, progress, tell
+    )
+    for stage in ("shards", "parts", "walks"):
+        folder.clear(stage)
     return OutOfCoreResult(
         result=result,
         encoder=learned.encoder,
@@ -132,6 +133,7 @@ def _valued(
 ) -> tuple[Learned, ValuationResult]:
     """What is in the folder at the end; all stages that are not done."""
     with progress.stage("learning from a sample"):
+        place_names(folder, source)
         learned = learn(
             source, validation, recipe=recipe, work=folder, part_rows=sizes.part_rows,
             sample_rows=sizes.sample_rows, threads=threads,
@@ -145,7 +147,7 @@ def _valued(
         if layout is None:
             check_disk(Path(folder.folder), disk)
             layout = _encode(source, learned, folder, recipe, sizes, engine, memory_limit, progress)
-        _play(source, learned, layout, folder, recipe, engine, memory_limit, progress)
+        _play(learned, layout, folder, recipe, engine, memory_limit, progress)
         result = load_result(folder, learned, layout)
         assert result is not None
     return learned, result
@@ -187,7 +189,6 @@ def _blocks(source: Source, n: int, block_rows: int) -> Iterator[BlockJob]:
 
 
 def _play(
-    source: Source,
     learned: Learned,
     layout: Layout,
     folder: Work,
@@ -209,8 +210,8 @@ def _play(
     with progress.stage("walking the chains", n) as step:
         walk = engine.map(partial(walk_part, folder, recipe), numbers, name=_named("walk"), at_once=at_once)
         walked = list(_counted(walk, layout, step.done))
-    with progress.stage("putting the values in order", n) as step:
-        gather(folder, source, learned, layout, recipe, walked, step.done)
+    with progress.stage("ordering the values", n) as step:
+        gather(folder, learned, layout, recipe, walked, step.done)
 
 
 def _counted(results: Iterator[Any], layout: Layout, done: Callable[[int], None]) -> Iterator[Any]:

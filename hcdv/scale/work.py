@@ -45,32 +45,24 @@ class Work:
     fingerprint: str
 
     @classmethod
-    @contextmanager
-    def open(cls, folder: Path, fingerprint: str) -> Iterator[Work]:
-        """Begin in a folder, or go on in it; nobody else works there meanwhile.
+    def begin(cls, folder: Path, fingerprint: str) -> Work:
+        """Begin in a folder that is `claimed`, or go on in it.
 
         Raises
         ------
         ValueError
-            If it holds the work of another valuation, or something else.
-        OSError
-            If it cannot be made, or somebody is at work in it.
+            If it holds the work of another valuation.
         """
         facts = folder / FACTS
-        if not facts.exists() and folder.exists() and not _is_free(folder):
-            raise ValueError(f"{folder} holds something else; name an empty folder, or none that is there.")
-        folder.mkdir(parents=True, exist_ok=True)
-        busy = f"another process is at work in {folder}; wait until it is done, or name another folder."
-        with locked(folder / LOCK, busy):
-            if facts.exists():
-                _check_same(facts, fingerprint)
-            else:
-                with written_aside(facts) as aside:
-                    aside.write_text(json.dumps({"version": VERSION, "fingerprint": fingerprint}))
-            # After the facts: whoever is killed in between can go on, too.
-            for stage in STAGES:
-                (folder / stage).mkdir(exist_ok=True)
-            yield cls(os.fspath(folder), fingerprint)
+        if facts.exists():
+            _check_same(facts, fingerprint)
+        else:
+            with written_aside(facts) as aside:
+                aside.write_text(json.dumps({"version": VERSION, "fingerprint": fingerprint}))
+        # After the facts: whoever is killed in between can go on, too.
+        for stage in STAGES:
+            (folder / stage).mkdir(exist_ok=True)
+        return cls(os.fspath(folder), fingerprint)
 
     def place(self, stage: str, name: str) -> Path:
         return Path(self.folder, stage, name)
@@ -85,12 +77,34 @@ class Work:
         Path(self.folder, stage).mkdir(exist_ok=True)
 
 
-def _is_free(folder: Path) -> bool:
-    """Whether a folder holds nothing but what stands in it before the facts do."""
+@contextmanager
+def claimed(folder: Path) -> Iterator[None]:
+    """Have a work folder, which is made if it is not there; nobody else writes there meanwhile.
+
+    Raises
+    ------
+    ValueError
+        If it holds something else.
+    OSError
+        If it cannot be made, or somebody is at work in it.
+    """
+    if folder.exists() and not _is_ours(folder):
+        raise ValueError(f"{folder} holds something else; name an empty folder, or none that is there.")
+    folder.mkdir(parents=True, exist_ok=True)
+    busy = f"another process is at work in {folder}; wait until it is done, or name another folder."
+    with locked(folder / LOCK, busy):
+        yield
+
+
+def _is_ours(folder: Path) -> bool:
+    """Whether a folder is empty, or holds the facts, or what stands in it before they do: the lock first."""
     if not folder.is_dir():
         return False
-    names = [item.name for item in folder.iterdir()]
-    return all(name in (ROWS, LOCK) or name.startswith(f".{FACTS}.") for name in names)
+    names = {item.name for item in folder.iterdir()}
+    if not names or FACTS in names:
+        return True
+    others = names - {LOCK, ROWS}
+    return LOCK in names and all(name.startswith(f".{FACTS}.") for name in others)
 
 
 def _check_same(facts: Path, fingerprint: str) -> None:
@@ -99,11 +113,11 @@ def _check_same(facts: Path, fingerprint: str) -> None:
     try:
         held = json.loads(facts.read_text())
         same = held["version"] == VERSION and held["fingerprint"] == fingerprint
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise ValueError(f"{facts} is damaged; delete {folder} or name another folder.") from None
     if not same:
         raise ValueError(
-            f"{folder} holds the work of another valuation (other rows, labels, parameters or seed); "
+            f"{folder} holds the work of another valuation (other files, rows, labels, parameters or seed); "
             "delete it or name another folder."
         )
 
@@ -124,6 +138,14 @@ def create_array(path: Path, shape: tuple[int, ...], dtype: Any) -> None:
         if hasattr(os, "posix_fallocate"):
             with open(path, "rb+") as file:
                 os.posix_fallocate(file.fileno(), 0, os.path.getsize(path))
+
+
+def fill_array(path: Path, at: slice, values: NDArray[Any]) -> None:
+    """Write into an array made by `create_array`, at a slice of its last axis."""
+    # Opened anew every time: pages written would else count as memory of this process.
+    target = np.load(path, mmap_mode="r+")
+    target[..., at] = values
+    target.flush()
 
 
 @contextmanager

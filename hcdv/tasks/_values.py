@@ -19,10 +19,9 @@ def values_of(values: Any, name: str = "values") -> NDArray[np.float64]:
     ValueError, TypeError
         If there are no values, or they are not 1-D, finite numbers.
     """
-    if isinstance(values, ValuationResult):
-        check_finite(values.values, name)
-        return values.values
-    array = as_array(values, name)
+    if hasattr(values, "get_params"):
+        raise TypeError(f"{name} must be a result or one number a row, got a model: pass model.result_.")
+    array = values.values if isinstance(values, ValuationResult) else as_array(values, name)
     if array.ndim != 1:
         raise ValueError(f"{name} must be 1-dimensional (one value a row), got shape {array.shape}.")
     if array.size == 0:

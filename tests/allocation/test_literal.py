@@ -176,6 +176,7 @@ def test_shares_add_up_to_the_pot(psi, pot, normalise, data):
             assert (by_point[worse] <= by_point[i] + 1e-12 * scale).all()
 
 
+@settings(deadline=None)
 @given(values=st.lists(st.floats(-1e300, 1e300), min_size=1, max_size=6))
 def test_clipped_fractions_are_fractions(values):
     fractions, fell_back = clipped_fractions(np.array(values), np.ones(len(values), np.int64))

@@ -118,6 +118,8 @@ def data():
 
 @pytest.mark.parametrize("kind", ["logistic", "bayes"])
 def test_bits_depend_on_the_seed_and_not_on_threads(kind, data):
+    if kind == "logistic":
+        pytest.importorskip("torch", reason="utility 'logistic' needs torch")
     utility = Estimator(GaussianNB()) if kind == "bayes" else kind
     one, two, other = (
         baselines.class_wise_shapley(

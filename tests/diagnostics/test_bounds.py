@@ -4,7 +4,7 @@ from math import exp, log, sqrt
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hcdv import Hierarchy
@@ -45,6 +45,7 @@ def test_by_hand():
     assert permutations_for(0.1, value_range=0.0) == 1
 
 
+@settings(deadline=None)
 @given(
     st.integers(1, 10**6),
     st.integers(1, 10**6),

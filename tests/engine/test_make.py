@@ -83,13 +83,15 @@ def task(i):
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    results = make_engine({kind!r}, n_jobs=2).map(task, range(1000), name=str)
+    engine = make_engine({kind!r}, n_jobs=2)
+    results = engine.map(task, range(1000), name=str)
     assert next(results) == 0
     try:
         print("running", flush=True)
         list(results)
     except KeyboardInterrupt:
         print("answered", flush=True)
+    engine.close()
 """
 
 
@@ -118,5 +120,41 @@ def test_ctrl_c_is_answered_within_a_second(kind, tmp_path):
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: the workers hear it too
     assert process.stdout.readline() == "answered\n"
     assert time.perf_counter() - begin < 1.0
-    process.communicate(timeout=30)
+    _, said = process.communicate(timeout=60)
     assert process.returncode == 0
+    assert "Traceback" not in said
+
+
+KILLED = """
+import os, time
+from hcdv.engine import make_engine
+
+def task(i):
+    if i:
+        time.sleep(600)
+    return os.getpid()
+
+if __name__ == "__main__":
+    results = make_engine("joblib", n_jobs=1).map(task, range(3), name=str)
+    print(next(results), flush=True)
+    next(results)
+"""
+
+
+def is_alive(pid):
+    state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True).stdout
+    return bool(state.strip()) and not state.startswith("Z")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="asks for the process that started another")
+def test_workers_end_with_a_driver_that_is_killed(tmp_path):
+    script = tmp_path / "run.py"
+    script.write_text(KILLED)
+    with subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True) as driver:
+        worker = int(driver.stdout.readline())
+        assert is_alive(worker)
+        driver.kill()
+    deadline = time.monotonic() + 60
+    while is_alive(worker):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)

@@ -64,6 +64,8 @@ def test_values_of_any_method_beside_other_issues(lab):
         (lambda: {}, "takes a result or the features"),
         (lambda: {"result": valued().result_, "features": DATA.X}, "takes a result or the features"),
         (lambda: {"result": baselines.random_values(DATA.X[:50], NOISY[:50])}, "50 rows, but the lab has 120"),
+        (lambda: {"result": quick().fit(DATA.X, NOISY[::-1]).result_}, "the lab has other labels than the"),
+        (lambda: {"result": np.zeros(120)}, "result must be a ValuationResult, got ndarray"),
     ],
 )
 def test_one_sentence(lab, capsys, given, said):

@@ -63,6 +63,10 @@ def test_one_sentence():
         to_arrays(datasets.DatasetDict(train=dataset))
     with pytest.raises(TypeError, match="got IterableDataset"):
         to_arrays(dataset.to_iterable_dataset())
+    with pytest.raises(TypeError, match="features must be a list of names, got the text 'a'"):
+        to_arrays(dataset, features="a")
+    with pytest.raises(ValueError, match="features must not hold the label, 'label'"):
+        to_arrays(dataset, features=["a", "label"])
     with pytest.raises(ValueError, match="no column 'target'; it has a, v, label"):
         to_arrays(dataset, label="target")
     with pytest.raises(ValueError, match="label is -1, no label, in 1 rows"):
@@ -72,3 +76,5 @@ def test_one_sentence():
         to_arrays(labelled)
     with pytest.raises(ValueError, match="w must hold vectors or images of one shape"):
         to_arrays(labelled, features=["w"])
+    with pytest.raises(ValueError, match="no column beside the label, 'label'"):
+        to_arrays(dataset.select_columns(["label"]))

@@ -54,4 +54,6 @@ def test_a_run_of_its_own_and_another_form(model, client):
 def test_an_unknown_form_logs_nothing(model, client):
     with mlflow.start_run() as run, pytest.raises(FileProblem, match=r"values\.txt"):
         log_valuation(model, "values.txt")
+    with pytest.raises(ValueError, match=r"a name without folders, got '\.\./values\.csv'"):
+        log_valuation(model, "../values.csv")
     assert not client.get_run(run.info.run_id).data.params

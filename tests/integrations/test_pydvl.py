@@ -91,5 +91,9 @@ def test_without_standard_errors():
 def test_one_sentence():
     with pytest.raises(ValueError, match="no training rows: with_dataset"):
         RowUtility()(None)
+    with pytest.raises(TypeError, match=r"must be a pydvl\.valuation\.ValuationResult, got hcdv\.result\."):
+        from_pydvl(valued().result_)
+    with pytest.raises(TypeError, match=r"must be a hcdv\.ValuationResult, got numpy\.ndarray"):
+        to_pydvl(np.zeros(2))
     with pytest.raises(ValueError, match="rows 0 to 1, got indices up to 7"):
         from_pydvl(PydvlResult(values=np.zeros(2), indices=np.array([3, 7])))

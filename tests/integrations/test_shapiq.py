@@ -92,5 +92,7 @@ def test_one_sentence():
         CoalitionGame(game)
     with pytest.raises(ValueError, match="n_players must be at least 1, got 0"):
         CoalitionGame(game, 0)
+    with pytest.raises(ValueError, match=f"player_names has 1 names for {M} players"):
+        CoalitionGame(game, M, player_names=["a"])
     with pytest.raises(ValueError, match=r"one value per coalition, shape \(1,\)"):
         CoalitionGame(lambda coalitions: np.zeros(3), M)

@@ -250,7 +250,7 @@ def changed(**cells):
         (changed(town=1.5), " holds the column 'town' as double, .*part-00.parquet as text."),
         (changed(is_new=1), " holds the column 'is_new' as int64, .*part-00.parquet as bool."),
         (changed(extra=1), " has a column 'extra', which .*part-00.parquet lacks."),
-        (changed(label=[None]), r" has rows without a label \(row 40 of all\)."),
+        (changed(label=[None]), r" \(row 40 of all\) has no label; every row needs one\."),
         (
             lambda folder: change(folder, lambda part: part.drop(columns="label")),
             " lacks the column 'label', which .*part-00.parquet has.",
@@ -292,6 +292,21 @@ def test_what_holds_no_files_is_refused(tmp_path):
     pd.DataFrame({"a": pd.Series([], dtype=float)}).to_parquet(tmp_path / "empty.parquet")
     with pytest.raises(ValueError, match=r"empty.parquet\) has no rows"):
         open_source(tmp_path / "empty.parquet")
+
+
+def test_what_may_not_be_read_or_is_of_another_kind_is_said_in_one_sentence(tmp_path, monkeypatch):
+    from hcdv.io.source import _places
+
+    FRAME.to_csv(tmp_path / "rows.csv")
+    with pytest.raises(FileProblem, match=r"rows.csv cannot be read piece by piece: its name ends"):
+        open_source(tmp_path / "rows.csv", label="label")
+
+    def locked(*_):
+        raise PermissionError(13, "Cannot list directory. Detail: [errno 13] Permission denied")
+
+    monkeypatch.setattr(_places, "_found", locked)
+    with pytest.raises(FileProblem, match=rf"^{tmp_path} may not be read: permission denied\.$"):
+        open_source(tmp_path, label="label")
 
 
 def test_the_index_of_a_frame_is_no_feature(tmp_path):
@@ -421,7 +436,7 @@ def test_missing_labels_are_counted_from_the_first_row():
     y = np.where(np.arange(N) == 77, np.nan, 1.0)
     source = open_source(np.ones((N, 2)), y)
     source.read(0, 77)
-    message = r"y has rows without a label \(row 77 of all\)"
+    message = r"^row 77 of y has no label; every row needs one"
     with pytest.raises(ValueError, match=message):
         source.read(70, 80)
     with pytest.raises(ValueError, match=message):

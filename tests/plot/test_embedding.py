@@ -56,6 +56,16 @@ def test_few_rows_equal_rows_equal_values(n, d):
     texts(axes)
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("scale", [1e30, 1e-40])
+def test_very_large_and_very_small_coordinates(scale):
+    points = RNG.normal(size=(60, 4)) * [5, 2, 1, 1]
+    usual, scaled = (embedding_map(np.arange(60.0), p) for p in (points, points * scale))
+    assert scaled.get_xlabel() == usual.get_xlabel()
+    for a, b in zip(places(usual), places(scaled), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-3)
+
+
 def test_colours_tell_the_sign():
     values = np.array([-3.0, -2.0, 1.0, 2.0, 3.0, -1.0])
     axes = embedding_map(values, np.arange(12.0).reshape(6, 2), n_lowest=1)

@@ -6,6 +6,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.patches import StepPatch
 
+from hcdv import HCDV
 from hcdv.plot import style, value_histogram
 from tests.plot.results import HOSTILE, result_of, texts
 
@@ -105,6 +106,13 @@ def test_scores_are_no_values():
 def test_draws_on_the_axes_given():
     axes = Figure().subplots(1, 2)[1]
     assert value_histogram([1.0, -1.0], ax=axes) is axes
+
+
+def test_a_model_is_no_values():
+    with pytest.raises(TypeError, match=r"values must be a result .* got a model: pass model\.result_"):
+        value_histogram(HCDV())
+    with pytest.raises(ValueError, match="values must hold at least one value"):
+        value_histogram(result_of([]))
 
 
 @pytest.mark.parametrize(

@@ -96,6 +96,13 @@ def test_errors_of_groups_are_those_of_their_nodes():
 
 def test_errors():
     paid = marketplace_payouts(VALUES, total="100")
+    for wrong in ("much", -1.0):
+        with pytest.raises(ValueError, match="std_error must hold numbers of at least 0"):
+            payout_bars(paid, pd.Series(wrong, index=list(VALUES)))
+    with pytest.raises(ValueError, match="one entry for each seller, got several"):
+        payout_bars(paid, pd.Series(1.0, index=[*VALUES, "ann"]))
+    with pytest.raises(TypeError, match=r"got HCDV: pass model\.result_"):
+        group_std_error(HCDV(), [0])
     with pytest.raises(ValueError, match="std_error has no entry for seller 'bob'"):
         payout_bars(paid, pd.Series({"ann": 1.0}))
     with pytest.raises(TypeError, match="std_error must be a pandas Series by seller"):

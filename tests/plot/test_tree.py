@@ -1,8 +1,10 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from matplotlib.collections import PolyCollection
 
-from hcdv import Hierarchy
+from hcdv import HCDV, Hierarchy
 from hcdv.plot import value_tree
 from tests.plot.results import result_of, texts, with_tree
 
@@ -82,3 +84,10 @@ def test_a_million_rows_are_few_patches():
 def test_no_tree():
     with pytest.raises(ValueError, match="no tree with values of its nodes"):
         value_tree(result_of([1.0, 2.0]))
+    gaps = with_tree([1.0, 2.0, 3.0, 4.0], [0, 0, 1, 1])
+    with pytest.raises(ValueError, match="node_values has 3 NaN or infinite values"):
+        value_tree(replace(gaps, node_values=np.full(3, np.nan)))
+    with pytest.raises(TypeError, match=r"must be a ValuationResult, got HCDV: pass model\.result_\."):
+        value_tree(HCDV())
+    with pytest.raises(TypeError, match=r"must be a ValuationResult, got list\."):
+        value_tree([1.0])

@@ -25,7 +25,8 @@ QUIET = (
     "disable-component-update", "disable-sync", "window-size=1280,1400",
 )  # fmt: skip
 HOSTILE = '</script><img src=x onerror="document.title=1">'
-FORMULAS = ["=1+1", "+cmd", "-cmd", "@sum", "\tx", "-3.5"]
+FORMULAS = ["=1+1", "+cmd", "-cmd", "@sum", "\tx", "\uff1d1+1"]
+WORDS = [HOSTILE, *FORMULAS, "-3.5"]
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +37,7 @@ def page(tmp_path_factory):
     model = HCDV(random_state=0, n_permutations=8, n_jobs=1).fit(
         frame[:50], np.array(["ash", "birch", "cedar"])[y[:50]], ids=[f"r{k}" for k in range(50)]
     )
-    cells = frame[:50].assign(word=[(HOSTILE, *FORMULAS)[k % 7] for k in range(50)])
+    cells = frame[:50].assign(word=[WORDS[k % 8] for k in range(50)])
     images = np.arange(50 * 16, dtype=np.uint8).reshape(50, 4, 4)
     path = tmp_path_factory.mktemp("page") / "report.html"
     return write_report(model, path, cells, images=images, n_rows=25), model
@@ -122,7 +123,7 @@ def test_filters_find_rows(browser, page):
     assert status.text == f"{(result.labels == 'birch').sum()} of 50 rows"
     choose(browser, "")
     find.send_keys("ONERROR")
-    assert shown(browser) == np.flatnonzero(ranking % 7 == 0).tolist()
+    assert shown(browser) == np.flatnonzero(ranking % 8 == 0).tolist()
     find.send_keys(" nowhere")
     assert shown(browser) == []
     assert one(browser, "#nothing").is_displayed() and not one(browser, "#download").is_enabled()
@@ -162,8 +163,8 @@ def test_the_filtered_rows_are_downloaded(browser, started, page):
     assert table["position"].tolist() == cedar.tolist()
     np.testing.assert_array_equal(table["value"], result.values[cedar])
     np.testing.assert_array_equal(table["std_error"], result.std_error[cedar])
-    marked = [HOSTILE, *(f"'{text}" for text in FORMULAS[:5]), "-3.5"]
-    assert table["word"].tolist() == [marked[k % 7] for k in cedar]
+    marked = [HOSTILE, *(f"'{text}" for text in FORMULAS), "-3.5"]
+    assert table["word"].tolist() == [marked[k % 8] for k in cedar]
     assert table["is_issue"].isin([True, False]).all()
 
 

@@ -94,7 +94,12 @@ def test_bad_input_is_one_sentence(made, tmp_path):
     frame = pd.read_csv(data)
     frame.assign(flower=[f"g{k}" for k in range(150)]).to_csv(tmp_path / "strange.csv", index=False)
     frame.assign(flower="f000").to_csv(tmp_path / "twice.csv", index=False)
-    pd.read_csv(values).assign(value="high").to_csv(tmp_path / "words.csv", index=False)
+    told = pd.read_csv(values)
+    told.assign(value="high").to_csv(tmp_path / "words.csv", index=False)
+    told.assign(std_error="high").to_csv(tmp_path / "errors.csv", index=False)
+    told.assign(std_error=-1.0).to_csv(tmp_path / "below.csv", index=False)
+    told.assign(id="f000").to_csv(tmp_path / "same.csv", index=False)
+    told.assign(id=[None, *told["id"][1:]]).to_csv(tmp_path / "gap.csv", index=False)
     (tmp_path / "noise.bin").write_bytes(b"noise")
     (tmp_path / "empty").mkdir()
     named = ["--label", "species", "--id", "flower"]
@@ -105,6 +110,10 @@ def test_bad_input_is_one_sentence(made, tmp_path):
         (["report", tmp_path / "empty"], "empty"),
         (["report", data], "has no column 'id'"),
         (["report", tmp_path / "words.csv"], "has values that are no numbers"),
+        (["report", tmp_path / "errors.csv"], "errors.csv has standard errors that are no numbers from 0 on"),
+        (["report", tmp_path / "below.csv"], "below.csv has standard errors that are no numbers from 0 on"),
+        (["report", tmp_path / "same.csv"], "same.csv: ids must be unique: 'f000' occurs 150 times"),
+        (["report", tmp_path / "gap.csv"], "gap.csv: ids: 1 is missing (first at row 0)"),
         (["report", values, tmp_path / "none.csv", *named], "none.csv does not exist"),
         (["report", values, data], "--label is missing"),
         (["report", values, "--label", "species"], "--label and --id are columns of DATA"),

@@ -6,17 +6,20 @@ import io
 import re
 import subprocess
 import sys
+import tracemalloc
 from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from scipy.sparse import coo_matrix
 
 from hcdv import HCDV, ValuationResult
 from hcdv.report import write_report
-from hcdv.report.features import clean
+from hcdv.report.features import clean, shown
 from hcdv.report.histogram import histogram, ticks
+from hcdv.report.thumbnails import _grey_levels
 from tests.report.pages import Page
 from tests.updated import rows_and_labels
 
@@ -118,7 +121,52 @@ def test_what_is_hostile_stays_text(tmp_path):
         ((_, details),) = page.all("tr", id="more-0")
         assert kept in details
         assert page.all("title")[0][1].startswith("</script><img")
-    assert clean("\ud800\x1b[31m") == "\ufffd\ufffd[31m"
+    assert clean("\ud800\x1b[31m\u202e") == "\ufffd\ufffd[31m\ufffd"
+    title = page_of(model, tmp_path, title="half \ud800").all("title")[0][1]
+    assert title == "half \ufffd"
+
+
+@pytest.mark.parametrize(
+    "text", ["1\xa0000 €", "👨\u200d👩\u200d👧", "می\u200cخواهم", "東京\u3000都", "two\r\nlines", "co\xadop"]
+)
+def test_text_of_any_language_stays(text):
+    assert clean(text) == text
+
+
+def test_long_texts_are_cut(model, tmp_path):
+    long = "x" * 100_000
+    labels = np.where(Y[:60] == 0, long, "other")
+    frame = FRAME[:60].assign(word=long, **{long: 1.0})
+    source = HCDV("identity", "kernel", random_state=0, n_permutations=4).fit(
+        FRAME[:60], labels, ids=[f"{k}{long}" for k in range(60)]
+    )
+    page = page_of(source, tmp_path, frame, text_columns=[])
+    row = dict(zip(page.data["columns"], page.data["rows"][0], strict=True))
+    cut = "x" * 1_999 + "\N{HORIZONTAL ELLIPSIS}"
+    assert row["word"] == cut
+    label = page.data["columns"].index("label")
+    assert {row[label] for row in page.data["rows"]} == {cut, "other"}
+    assert (tmp_path / "page.html").stat().st_size < 2_000_000
+
+
+def test_one_long_text_takes_its_own_room_only(model, tmp_path):
+    texts = [*["short"] * 59, "x" * 1_000_000]
+    tracemalloc.start()
+    try:
+        page_of(model.result_, tmp_path, texts, n_rows=3)
+        assert tracemalloc.get_traced_memory()[1] < 30e6
+    finally:
+        tracemalloc.stop()
+
+
+def test_cells_of_any_kind(model, tmp_path):
+    nested = page_of(model.result_, tmp_path, pd.DataFrame({"a": [[1, [2, 3]]] * 60}), n_rows=2)
+    assert nested.data["rows"][0][-1] == "[1, [2, 3]]"
+    sparse = page_of(model.result_, tmp_path, coo_matrix(np.eye(60)), n_rows=2)
+    first = nested.data["rows"][0][1]
+    assert sparse.data["rows"][0][-30:] == [float(first == j) for j in range(30)]
+    # A column with gaps has floats for its whole numbers.
+    assert [shown(item) for item in (14084.0, 14084, 0.123456, None)] == ["14084", "14084", "0.1235", "–"]
 
 
 def test_same_input_same_bytes(model, tmp_path):
@@ -155,6 +203,18 @@ def test_large_pictures_are_made_small(model, tmp_path):
     assert picture.size == (32, 64)
 
 
+@pytest.mark.filterwarnings("error")
+def test_what_is_not_finite_is_as_dark_or_light_as_can_be():
+    images = np.full((60, 2, 2), 3.0)
+    images[:, 0] = [1.0, -np.inf]
+    images[:, 1] = [np.nan, np.inf]
+    images[0, 0, 0] = 5.0
+    pixels = _grey_levels(images)
+    assert pixels[0].tolist() == [[255, 0], [0, 255]]
+    assert pixels[1].tolist() == [[0, 0], [0, 255]]
+    assert not _grey_levels(np.full((1, 2, 2), np.nan)).any()
+
+
 def test_a_result_alone_has_no_reasons_but_a_page(model, tmp_path):
     text = [f"row {k} says something that is rather long, longer than any cell {'x' * 40}" for k in range(60)]
     page = page_of(model.result_, tmp_path, text, n_rows=3)
@@ -175,6 +235,15 @@ def test_scores_without_labels_tree_or_game(tmp_path):
     page = page_of(scores, tmp_path, y=["a", "b"] * 15, X=pd.DataFrame({"t": [None, np.nan, pd.NaT] * 10}))
     assert page.data["rows"][0][page.data["columns"].index("label")] == "a"
     assert page.data["rows"][0][page.data["columns"].index("t")] is None
+
+
+def test_parts_that_are_no_numbers_are_no_numbers_of_the_page(tmp_path):
+    # A script's JSON has no NaN.
+    parts = {"kernel": np.array([np.nan, 1.0, np.inf])}
+    result = ValuationResult(np.ones(3), np.arange(3), parts, {"kernel": 1.0}, 0.0, 3.0, 3, 0, "exact")
+    page = page_of(result, tmp_path)
+    place = page.data["columns"].index("part_kernel")
+    assert sorted(str(row[place]) for row in page.data["rows"]) == ["1.0", "None", "inf"]
 
 
 def test_many_rows_and_columns_stay_within_bounds(tmp_path):
@@ -216,6 +285,16 @@ def test_histogram_counts_every_row():
     assert len(constant["bars"]) == 1
 
 
+def test_long_counts_fit_beside_the_axis():
+    drawn = histogram(np.zeros(2_000_000), None, np.zeros(2_000_000, bool))
+    longest = max((text for _, text in drawn["y_ticks"]), key=len)
+    assert longest == "1,000,000"
+    # The usual fonts draw a digit of 12 pixels .64 of that wide at most.
+    assert drawn["left"] - 6 >= 12 * 0.64 * len(longest)
+    assert drawn["x_ticks"][0][0] >= drawn["left"]
+    assert max(bar["x"] + bar["width"] for bar in drawn["bars"]) <= drawn["right"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -225,6 +304,9 @@ def test_histogram_counts_every_row():
         (dict(text_columns=["t"]), "text_columns name columns of X"),
         (dict(images=np.zeros((60, 9))), r"images must be \[n, h, w\]"),
         (dict(images=np.zeros((61, 3, 3))), "images has 61 pictures for 60 values"),
+        (dict(images=[np.zeros((3, 3)), np.zeros((4, 3))]), "images must be of one shape, got a list"),
+        (dict(X=[[1.0]] * 59 + [[1.0, 2.0]]), "X must have rows of one length, got a ragged list"),
+        (dict(X=np.ma.masked_less(X[:60], 9.0)), "X has 360 masked values"),
         (dict(y=[1, 2]), "y"),
         (dict(n_rows=0), "n_rows must be at least 1"),
     ],
@@ -240,6 +322,8 @@ def test_bad_sources_and_places(model, tmp_path):
         write_report([1.0], tmp_path / "page.html")
     with pytest.raises(ValueError, match="not fitted yet"):
         write_report(HCDV(), tmp_path / "page.html")
+    with pytest.raises(TypeError, match="X must be a table, an array or a list of texts, got dict"):
+        write_report(model, tmp_path / "page.html", {"x0": X[:60, 0]})
     with pytest.raises(TypeError, match="text_columns must be a list"):
         write_report(model, tmp_path / "page.html", FRAME[:60], text_columns="x0")
     gaps = ValuationResult(np.array([1.0, np.nan]), np.arange(2), {}, {}, 0.0, 1.0, 1, 0, "exact")

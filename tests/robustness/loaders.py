@@ -6,7 +6,7 @@ import gzip
 import json
 import sqlite3
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,12 @@ from hcdv._archive import read_archive, write_archive
 from hcdv._moments import Moments
 from hcdv._tensors import read_tensors, write_tensors
 from hcdv.allocation import Checkpoint
+from hcdv.cli._columns import Columns
 from hcdv.encoder import load_encoder, save_encoder
 from hcdv.games import CoalitionCache
 from hcdv.io import read_table, write_values
 from hcdv.io.source import open_source
+from hcdv.scale.work import Work
 
 RNG = np.random.default_rng(0)
 N = 24
@@ -119,14 +121,30 @@ def _table(suffix: str) -> Loader:
     return Loader(f"t.{suffix}", make, read_table)
 
 
-def _make_parts(folder: Path) -> None:
-    FRAME.to_parquet(folder / "part-0.parquet")
-    FRAME.to_parquet(folder / "part-1.parquet")
-
-
-def _read_parts(path: Path) -> Any:
-    source = open_source(str(path.parent), label="y")
+def _read_rows(*what: Any, **roles: Any) -> Any:
+    source = open_source(*what, **roles)
     return source.read(0, source.n_rows), source.take(np.array([0, source.n_rows - 1]))
+
+
+def _parts(suffix: str) -> Loader:
+    def make(folder: Path) -> None:
+        for name in ("part-0", "part-1"):
+            write_values(FRAME, folder / f"{name}.{suffix}")
+
+    return Loader(f"part-1.{suffix}", make, lambda path: _read_rows(str(path.parent), label="y"))
+
+
+def _columns_facts(path: Path) -> bytes:
+    return json.dumps(asdict(Columns.read(path.parent, "a model"))).encode()
+
+
+def _make_columns(folder: Path) -> None:
+    Columns.of(FRAME, "y", None, ["day"], ["a", "text"]).of_model("a model").write(folder)
+
+
+def _make_work(folder: Path) -> None:
+    (folder / "work").mkdir()
+    Work.begin(folder / "work", "a valuation")
 
 
 LOADERS = {
@@ -149,7 +167,15 @@ LOADERS = {
         "chains", _make_checkpoint, lambda path: _checkpoint(path).load(*_moments(), None),
         _archive_facts("checkpoint"),
     ),
+    "columns": Loader(
+        "columns.json", _make_columns, lambda path: Columns.read(path.parent, "a model"),
+        (_columns_facts, lambda path, text: Columns(**json.loads(text)).write(path.parent)),
+    ),
+    "work": Loader("work/work.json", _make_work, lambda path: Work.begin(path.parent, "a valuation")),
     "cache": Loader("scores", _make_cache, _read_cache),
     **{f"table {suffix}": _table(suffix) for suffix in ("csv", "csv.gz", "tsv", "parquet", "arrow", "npz")},
-    "source": Loader("part-1.parquet", _make_parts, _read_parts),
+    **{f"source {suffix}": _parts(suffix) for suffix in ("parquet", "arrow")},
+    "source npy": Loader(
+        "x.npy", lambda folder: np.save(folder / "x.npy", X), lambda path: _read_rows(str(path), Y)
+    ),
 }  # fmt: skip

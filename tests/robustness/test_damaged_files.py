@@ -13,7 +13,7 @@ import pytest
 from hcdv.games import UtilityError
 from tests.robustness.loaders import LOADERS
 
-OPEN_TO_DAMAGE = [name for name in LOADERS if name.startswith(("table", "source", "cache"))]
+OPEN_TO_DAMAGE = [name for name in LOADERS if name.startswith(("table", "source", "cache", "work"))]
 SIGNED = [name for name, loader in LOADERS.items() if loader.signed]
 # What a forged fact may be in the place of another.
 FORGED = [
@@ -129,6 +129,16 @@ def test_damaged_bytes(open_file):
 
 def test_forged_facts(signed_file):
     forge(signed_file, 60, 0)
+
+
+@pytest.mark.parametrize("name", ["columns", "state CURRENT", "work"])
+def test_facts_that_nest_too_deep(name, tmp_path):
+    """Deeper than can be read, and as deep as can just be read."""
+    LOADERS[name].make(tmp_path)
+    path = tmp_path / LOADERS[name].name
+    for depth in [*range(800, 1000), 100_000]:
+        path.write_text('{"format": "hcdv-columns", "version": 1, "x": ' + "[" * depth + "]" * depth + "}")
+        assert load(LOADERS[name], path) is not None
 
 
 @pytest.mark.slow

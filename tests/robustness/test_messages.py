@@ -1,7 +1,5 @@
 """What was said badly once: values on one line, paths that are none, notes of other makers."""
 
-import json
-
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -10,7 +8,9 @@ import pytest
 
 from hcdv import HCDV, ValuationResult
 from hcdv._validation import check_bool, check_int, check_path, short
+from hcdv.cli._forget import _listed
 from hcdv.io import FileProblem, read_table, write_values
+from hcdv.io.source import open_source
 
 
 def test_values_stand_on_one_line():
@@ -41,17 +41,58 @@ def test_true_and_false():
         check_bool(1, "b")
 
 
-@pytest.mark.parametrize("suffix", ["arrow", "parquet"])
-def test_notes_for_pandas_that_are_damaged(tmp_path, suffix):
-    path = tmp_path / f"t.{suffix}"
-    table = pa.table({"a": [1, 2]}, metadata={"pandas": json.dumps({"index_columns": [{"kind": "range"}]})})
-    if suffix == "parquet":
+NO_NOTES = ["[", "[1]", '{"index_columns": 5}', "[" * 100_000]
+
+
+def with_notes(path, notes):
+    return written(path, pa.table({"a": [1, 2]}, metadata={"pandas": notes}))
+
+
+def written(path, table):
+    if path.suffix == ".parquet":
         pa.parquet.write_table(table, path)
     else:
         with pa.ipc.new_file(path, table.schema) as file:
             file.write_table(table)
+    return path
+
+
+@pytest.mark.parametrize("suffix", ["arrow", "parquet"])
+@pytest.mark.parametrize("notes", [*NO_NOTES, '{"index_columns": [{"kind": "range"}]}'])
+def test_notes_for_pandas_that_are_damaged(tmp_path, suffix, notes):
+    path = with_notes(tmp_path / f"t.{suffix}", notes)
     with pytest.raises(FileProblem, match="its notes for pandas cannot be read"):
         read_table(path)
+
+
+@pytest.mark.parametrize("suffix", ["arrow", "parquet"])
+@pytest.mark.parametrize("notes", NO_NOTES)
+def test_notes_for_pandas_that_a_source_cannot_read(tmp_path, suffix, notes):
+    path = with_notes(tmp_path / f"t.{suffix}", notes)
+    with pytest.raises(FileProblem, match="its notes for pandas cannot be read"):
+        open_source(str(path))
+
+
+@pytest.mark.parametrize("suffix", ["arrow", "parquet"])
+def test_text_of_another_code(tmp_path, suffix):
+    """Found by fuzzing: neither reader looks, and pandas stumbled over it later."""
+    latin = pa.array([word.encode("latin-1") for word in ("für", "für", "und")], pa.binary())
+    text = pa.Array.from_buffers(pa.string(), 3, latin.buffers())
+    path = written(tmp_path / f"t.{suffix}", pa.table({"a": [1, 2, 3], "word": text}))
+    with pytest.raises(FileProblem, match=r"t\..* is damaged or no .* file: .*UTF"):
+        read_table(path)
+    source = open_source(str(path))
+    for read in (lambda: source.read(0, 3), lambda: source.take(np.array([2]))):
+        with pytest.raises(FileProblem, match=r"t\..* is damaged or no .* file: .*UTF"):
+            read()
+    assert list(open_source(str(path), drop=["word"]).read(0, 3)[0]["a"]) == [1, 2, 3]
+
+
+def test_a_list_of_names_that_is_no_text(tmp_path):
+    path = tmp_path / "names.txt"
+    path.write_bytes(b"a\n\xff\n")
+    with pytest.raises(ValueError, match=r"names\.txt is not UTF-8 text"):
+        _listed(path, None)
 
 
 def test_what_is_no_table_is_not_written(tmp_path):

@@ -26,6 +26,9 @@ class ArraySource:
     def ids(self, begin, end):
         return np.arange(begin, end) if self.names is None else self.names[begin:end]
 
+    def place(self, row):
+        return f"row {row:,} of X"
+
     def window(self, begin, end):
         return self
 

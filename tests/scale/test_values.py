@@ -12,7 +12,7 @@ from hcdv.engine import Threads, make_engine
 from hcdv.games import DispersionGame, Electorate, EvidenceGame, VoteGame
 from hcdv.games.local import FOREST_PRIOR, KERNEL_PRIOR
 from hcdv.games.named import FIT_NOISE
-from hcdv.scale import Recipe, Sizes, value_out_of_core
+from hcdv.scale import Recipe, Sizes, claimed, value_out_of_core
 from hcdv.scale.work import Work
 from tests.scale.assembled import Assembled
 from tests.scale.sources import ArraySource
@@ -26,10 +26,11 @@ def spread(n, d=5, n_classes=2, seed=0):
 
 
 def valued(source, folder, recipe, sizes, validation=None, n_jobs=2, engine=None, memory_limit=None):
-    return value_out_of_core(
-        source, validation, recipe=recipe, engine=engine or make_engine("threads", n_jobs), work=folder,
-        memory_limit=memory_limit, sizes=sizes, threads=Threads(n_jobs), progress=Progress(False),
-    )  # fmt: skip
+    with claimed(folder):
+        return value_out_of_core(
+            source, validation, recipe=recipe, engine=engine or make_engine("threads", n_jobs), work=folder,
+            memory_limit=memory_limit, sizes=sizes, threads=Threads(n_jobs), progress=Progress(False),
+        )  # fmt: skip
 
 
 @pytest.fixture

@@ -154,6 +154,33 @@ def test_one_at_a_time_in_a_folder(folder, tmp_path, monkeypatch):
     np.testing.assert_array_equal(model.fit(folder, "label").values_, values)
 
 
+def test_rows_of_somebody_at_work_are_left_alone(tmp_path, monkeypatch):
+    from hcdv._locks import locked
+
+    small(monkeypatch)
+    place = tmp_path / "work"
+    X, y = spread(300)
+    model = HCDV(utility="fit", n_permutations=2, random_state=0, n_jobs=1, checkpoint=place)
+    with pytest.warns(UserWarning, match="gives its rows once only"):
+        model.fit(iter([(X, y)]))
+    held = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in place.glob("rows/*/*")}
+    assert held
+    with locked(place / "lock", ""), pytest.raises(BlockingIOError, match="another process is at work"):
+        model.fit(iter([(X + 1, y)]))
+    assert held == {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in place.glob("rows/*/*")}
+
+
+def test_a_folder_called_rows_is_not_taken_for_ours(tmp_path, monkeypatch):
+    small(monkeypatch)
+    mine = tmp_path / "mine" / "rows"
+    mine.mkdir(parents=True)
+    (mine / "letter.txt").write_text("dear")
+    X, y = spread(300)
+    with pytest.raises(ValueError, match="holds something else"):
+        HCDV(utility="fit", n_permutations=2, checkpoint=mine.parent).fit(iter([(X, y)]))
+    assert (mine / "letter.txt").read_text() == "dear"
+
+
 def test_killed_before_the_folder_says_whose_it_is_it_goes_on(folder, tmp_path, monkeypatch):
     small(monkeypatch)
     place = tmp_path / "work"
@@ -164,16 +191,23 @@ def test_killed_before_the_folder_says_whose_it_is_it_goes_on(folder, tmp_path, 
     assert len(model.fit(folder, "label").values_) == 1500
 
 
-def full(*arguments, **_):
-    raise OSError("25000 requested and 8192 written")  # all that numpy tells
-
-
 @pytest.mark.parametrize(
-    ("where", "name", "file"),
-    [(np.lib.format, "write_array", "learned/vote.npy"), (os, "posix_fallocate", "values/values.npy")],
+    ("where", "name", "passed", "file"),
+    [
+        (np.lib.format, "write_array", 0, "learned/vote.npy"),
+        (os, "posix_fallocate", 0, "values/ids.npy"),
+        (os, "posix_fallocate", 1, "values/values.npy"),
+    ],
 )
-def test_a_full_disk_is_named(folder, tmp_path, monkeypatch, where, name, file):
+def test_a_full_disk_is_named(folder, tmp_path, monkeypatch, where, name, passed, file):
     small(monkeypatch)
+    real, room = getattr(where, name, None), iter(range(passed))
+
+    def full(*arguments, **more):
+        if next(room, None) is None:
+            raise OSError("25000 requested and 8192 written")  # all that numpy tells
+        return real(*arguments, **more)
+
     model = HCDV(utility="fit", n_permutations=2, random_state=0, n_jobs=1, checkpoint=tmp_path / "work")
     with monkeypatch.context() as patch:
         patch.setattr(where, name, full, raising=False)

@@ -1,5 +1,6 @@
 """What a user's type checker sees: mypy reads this file (``files`` in pyproject.toml), nothing runs it."""
 
+from pathlib import Path
 from typing import Any, assert_type
 
 import numpy as np
@@ -9,6 +10,8 @@ from numpy.typing import NDArray
 from hcdv import HCDV, Hierarchy, ValuationResult
 from hcdv.baselines import data_shapley
 from hcdv.datasets import flip_labels, load_digits
+from hcdv.estimator import Explanation
+from hcdv.report import write_report
 from hcdv.shapley import exact_values, leaf_dispersion_values
 
 
@@ -22,6 +25,10 @@ def values(X: pd.DataFrame, y: list[str]) -> None:
     assert_type(model.partial_fit(X, y), HCDV)
     assert_type(model.forget([1, 2]), HCDV)
     assert_type(HCDV.load("state"), HCDV)
+    assert_type(model.explain("row"), Explanation)
+    assert_type(model.explain(3).reasons, tuple[str, ...])
+    assert_type(model.explain(3).to_dict(), dict[str, Any])
+    assert_type(write_report(model, "page.html", X), Path)
 
 
 def results(result: ValuationResult) -> None:

@@ -108,7 +108,7 @@ class PartialFile:
             is_sound = is_same and all(type(k) is int and k > 0 for k in numbers)
             if is_sound and self.rows_path.stat().st_size >= facts["bytes"]:
                 return dict(facts)
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             pass
         self.facts_path.unlink(missing_ok=True)
         return None

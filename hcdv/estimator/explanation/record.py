@@ -217,10 +217,11 @@ class Explanation:
                 f"beside all other rows its label and votes add {self.leave_one_out:+.3g} to v: "
                 f"{self.own:+.3g} for its own label, {self.leave_one_out - self.own:+.3g} for those of others"
             )
-        lines += _listed("helps most", _few(self.validation_helped, self.helped), _by_effect)
-        lines += _listed("hurts most", _few(self.validation_hurt, self.hurt), _by_effect)
-        lines += _listed("listens most to", self.voters[:SHOWN], _by_share)
-        lines += _listed("near-duplicates", self.duplicates[:SHOWN], _by_distance)
+        felt = "(nats of confidence in their labels)"
+        lines += _listed(f"helps most {felt}", _few(self.validation_helped, self.helped), _by_effect)
+        lines += _listed(f"hurts most {felt}", _few(self.validation_hurt, self.hurt), _by_effect)
+        lines += _listed("listens most to (share of the votes)", self.voters[:SHOWN], _by_share)
+        lines += _listed("near-duplicates (distance)", self.duplicates[:SHOWN], _by_distance)
         return "\n".join([*lines, *([self.note] if self.note else [])])
 
     def _path_lines(self) -> list[str]:
@@ -253,11 +254,11 @@ def _by_effect(row: Listener) -> str:
 
 
 def _by_share(row: Voter) -> str:
-    return " and ".join(f"{share:.0%}" for share in row.shares.values())
+    return " and ".join(f"{share:.0%} of {name}" for name, share in row.shares.items())
 
 
 def _by_distance(row: Neighbour) -> str:
-    return f"at {row.distance:.2g}"
+    return f"{row.distance:.2g}"
 
 
 def _plain(item: Any) -> Any:

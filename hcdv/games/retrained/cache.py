@@ -25,6 +25,11 @@ CoalitionKey = bytes
 # Questions of one SQL statement, below every build's limit on host parameters.
 _AT_ONCE = 500
 _FORMAT = 1
+# As SQLite keeps it in the file.
+_TABLE = (
+    "CREATE TABLE scores (game TEXT NOT NULL, coalition BLOB NOT NULL, score REAL NOT NULL, "
+    "PRIMARY KEY (game, coalition)) WITHOUT ROWID"
+)
 # Seconds to wait for another process.
 _PATIENCE = 60.0
 # "hcdv" in ASCII: marks a SQLite file as a cache of ours.
@@ -213,17 +218,16 @@ def _is_ours(connection: sqlite3.Connection, path: Path, *, make: bool) -> bool:
     with connection:
         found = connection.execute("PRAGMA application_id").fetchone()[0]
         version = connection.execute("PRAGMA user_version").fetchone()[0]
-        tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        tables = [sql for (sql,) in connection.execute("SELECT sql FROM sqlite_master")]
         if found not in (0, _APPLICATION_ID) or (found == 0 and tables):
             raise ValueError(f"{path} is an SQLite file, but no cache of HCDV.")
         if version > _FORMAT:
             raise ValueError(f"{path} is a cache of a newer HCDV; upgrade hcdv, or delete it.")
-        if make:
-            connection.execute(
-                "CREATE TABLE IF NOT EXISTS scores "
-                "(game TEXT NOT NULL, coalition BLOB NOT NULL, score REAL NOT NULL, "
-                "PRIMARY KEY (game, coalition)) WITHOUT ROWID"
-            )
+        if tables not in ([], [_TABLE]):
+            # A view in the table's place could be one that never ends.
+            raise sqlite3.DatabaseError("other tables, views or triggers")
+        if make and not tables:
+            connection.execute(_TABLE)
             connection.execute(f"PRAGMA application_id={_APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version={_FORMAT}")
     return bool(tables)

@@ -12,6 +12,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from hcdv._npy import NO_ARRAY, is_text_sound
+from hcdv.io._problem import one_line
 from hcdv.io.source._rows import Window
 from hcdv.io.source._told import TOLD_ROWS, told
 
@@ -19,12 +21,15 @@ from hcdv.io.source._told import TOLD_ROWS, told
 def mapped(path: str | os.PathLike[str]) -> NDArray[Any]:
     """An array in an .npy file, mapped."""
     try:
-        rows: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+        with np.errstate(over="raise"):  # the size of what a damaged head tells of
+            rows: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     except EOFError:
         raise ValueError(f"{os.fspath(path)} is no .npy file: it is empty.") from None
     except (ValueError, BadZipFile) as error:
-        raise ValueError(f"{os.fspath(path)} is no .npy file of numbers: {error}.") from None
-    if not isinstance(rows, np.ndarray):
+        raise ValueError(f"{os.fspath(path)} is no .npy file of numbers: {one_line(error)}.") from None
+    except NO_ARRAY:
+        raise ValueError(f"{os.fspath(path)} is no .npy file of numbers: its head is damaged.") from None
+    if not isinstance(rows, np.ndarray) or rows.dtype.itemsize == 0:
         raise ValueError(f"{os.fspath(path)} must be an .npy file with one array.")
     return rows
 
@@ -54,8 +59,8 @@ class ArrayRows:
     def take(self, rows: NDArray[Any], names: Sequence[str] = ()) -> NDArray[Any]:
         return self._array[rows]
 
-    def place(self, row: int) -> str:
-        return self._name
+    def place(self, row: int) -> tuple[str, int]:
+        return self._name, row
 
     def facts(self) -> list[Any]:
         return ["array", told(self._array)]
@@ -87,8 +92,8 @@ class MappedRows:
     def take(self, rows: NDArray[Any], names: Sequence[str] = ()) -> NDArray[Any]:
         return self._copy(rows)
 
-    def place(self, row: int) -> str:
-        return self._name
+    def place(self, row: int) -> tuple[str, int]:
+        return self._name, row
 
     def facts(self) -> list[Any]:
         ends = [told(self.rows(0, TOLD_ROWS)), told(self.rows(max(self.n_rows - TOLD_ROWS, 0), self.n_rows))]
@@ -101,7 +106,10 @@ class MappedRows:
         # Mapped anew: the pages that were read go with the map, in which no other thread reads.
         file = np.memmap(self._path, np.uint8, "r")
         array: NDArray[Any] = np.ndarray(self._shape, self._dtype, file, self._offset, self._strides)
-        return np.array(array[which])
+        copied = np.array(array[which])
+        if not is_text_sound(copied):
+            raise ValueError(f"{self._path} is damaged: it holds text with letters that do not exist.")
+        return copied
 
 
 class FrameRows:
@@ -125,8 +133,8 @@ class FrameRows:
     def take(self, rows: NDArray[Any], names: Sequence[str]) -> pd.DataFrame:
         return self._frame.iloc[rows][list(names)]
 
-    def place(self, row: int) -> str:
-        return self._name
+    def place(self, row: int) -> tuple[str, int]:
+        return self._name, row
 
     def facts(self) -> list[Any]:
         return ["frame", told(self._frame)]

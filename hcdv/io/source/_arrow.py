@@ -27,6 +27,9 @@ class TablePart:
     def load(self, piece: int, names: Sequence[str]) -> pa.Table:
         return conformed(self.table, pa.schema([self.schema.field(name) for name in names]), self.name)
 
+    def where(self, piece: int, row: int) -> tuple[str, int]:
+        return self.name, row
+
     def facts(self) -> list[Any]:
         return [str(self.schema)]
 

@@ -62,8 +62,6 @@ def again_rows(begin: Callable[[], Iterable[Any]]) -> tuple[Parts, Parts | None]
 class BlockPart:
     """A piece is a block, or its labels."""
 
-    name = "X"
-
     def __init__(self, blocks: Moving, which: int) -> None:
         self._blocks = blocks
         self._which = which
@@ -85,8 +83,11 @@ class BlockPart:
         ends = np.unique(np.r_[:_TOLD_ROWS, -_TOLD_ROWS:0] % max(len(rows), 1))[: len(rows)]
         self._told.append(told(chosen(rows, ends)))
 
+    def where(self, piece: int, row: int) -> tuple[str, int]:
+        return f"X (block {piece:,})", row
+
     def load(self, piece: int, names: Sequence[str]) -> Any:
-        name = f"X (block {piece:,})"
+        name, _ = self.where(piece, 0)
         try:
             rows = self._blocks.get(piece)[self._which]
         except StopIteration:
@@ -133,11 +134,14 @@ class NumpyPart:
     """An .npy file as a `Part` of one piece, mapped where it is read."""
 
     def __init__(self, path: Path) -> None:
-        self.name = str(path)
+        self._path = str(path)
         self.sizes = [len(mapped(path))]
 
     def load(self, piece: int, names: Sequence[str]) -> NDArray[Any]:
-        return mapped(self.name)
+        return mapped(self._path)
+
+    def where(self, piece: int, row: int) -> tuple[str, int]:
+        return self._path, row
 
     def facts(self) -> list[Any]:
         return []

@@ -35,13 +35,16 @@ class ArrayPart:
     def __init__(self, X: Any, name: str) -> None:
         if any(np.isnan(X.chunks[0])):
             X = X.copy().compute_chunk_sizes()
-        self.name = name
+        self._name = name
         self.sizes = [int(size) for size in X.chunks[0]]
         self._X = X
 
     def load(self, piece: int, names: Sequence[str]) -> NDArray[Any]:
         # In this thread: a worker that waited for tasks of its own cluster might wait for ever.
         return np.asarray(self._X.blocks[piece].compute(scheduler="synchronous"))
+
+    def where(self, piece: int, row: int) -> tuple[str, int]:
+        return f"{self._name} (chunk {piece:,})", row
 
     def facts(self) -> list[Any]:
         return [self._X.name, str(self._X.dtype), list(self._X.shape)]
@@ -53,7 +56,7 @@ class SeriesPart:
     def __init__(self, X: Any, name: str) -> None:
         import dask
 
-        self.name = name
+        self._name = name
         self._key = X._name
         # Fixed now: what is computed of fewer columns Dask may cut into other partitions.
         self._partitions = X.to_delayed()
@@ -61,6 +64,9 @@ class SeriesPart:
 
     def load(self, piece: int, names: Sequence[str]) -> Any:
         return self._computed(piece).to_numpy()
+
+    def where(self, piece: int, row: int) -> tuple[str, int]:
+        return f"{self._name} (partition {piece:,})", row
 
     def facts(self) -> list[Any]:
         return [self._key]
@@ -83,10 +89,10 @@ class FramePart(SeriesPart):
 
     def load(self, piece: int, names: Sequence[str]) -> pa.Table:
         schema = pa.schema([self.schema.field(name) for name in names])
-        return conformed(self._table(piece), schema, f"{self.name} (partition {piece:,})")
+        return conformed(self._table(piece), schema, self.where(piece, 0)[0])
 
     def facts(self) -> list[Any]:
         return [self._key, str(self.schema)]
 
     def _table(self, piece: int) -> pa.Table:
-        return from_frame(self._computed(piece), f"{self.name} (partition {piece:,})")
+        return from_frame(self._computed(piece), self.where(piece, 0)[0])

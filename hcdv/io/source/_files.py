@@ -69,12 +69,16 @@ class FilePart:
         own = [name for name in names if name not in self.values]
         with self._one_sentence():
             table = self._read(piece, own)
+            table.validate(full=True)  # text that is not UTF-8, for one, which neither reader looks for
         if len(table) != self.sizes[piece]:
             raise FileProblem(f"{self.name} has changed since it was opened.")
         for name in names:
             if name in self.values:
                 table = table.append_column(name, pa.repeat(self.values[name], self.sizes[piece]))
         return conformed(table, pa.schema([self.schema.field(name) for name in names]), self.name)
+
+    def where(self, piece: int, row: int) -> tuple[str, int]:
+        return self.name, sum(self.sizes[:piece]) + row
 
     def facts(self) -> list[Any]:
         return [self.name, self.place.size, self.place.time]
@@ -181,13 +185,11 @@ class ArrowPart(FilePart):
             return self._stream.get(piece).select(names)
         with self.place.filesystem.open_input_file(self.place.path) as file:
             batch = pa.ipc.open_file(file).get_batch(piece)
-            batch.validate(full=True)
             return pa.Table.from_batches([batch]).select(names)
 
     def _tables(self) -> Iterator[pa.Table]:
         with self.place.filesystem.open_input_file(self.place.path) as file:
             for batch in _batches(pa.ipc.open_stream(file)):
-                batch.validate(full=True)
                 yield pa.Table.from_batches([batch])
 
 
@@ -202,8 +204,12 @@ def _without_index(schema: pa.Schema) -> pa.Schema:
     repeated = [name for name in schema.names if schema.names.count(name) > 1]
     if repeated:
         raise pa.ArrowInvalid(f"the column {repeated[0]!r} comes more than once")
-    kept = (schema.pandas_metadata or {}).get("index_columns", [])
-    return pa.schema([field for field in schema if field.name not in [k for k in kept if isinstance(k, str)]])
+    try:  # in JSON of the maker's own
+        noted = (schema.pandas_metadata or {}).get("index_columns", [])
+        kept = [name for name in noted if isinstance(name, str)]
+    except (TypeError, ValueError, AttributeError, RecursionError) as error:
+        raise pa.ArrowInvalid(f"its notes for pandas cannot be read ({type(error).__name__})") from None
+    return pa.schema([field for field in schema if field.name not in kept])
 
 
 def _partition(places: Sequence[Place]) -> dict[str, pa.Field]:

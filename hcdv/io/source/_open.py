@@ -13,6 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.dataset
 
+from hcdv._labels import naming_index
 from hcdv._validation import as_array
 from hcdv.io.source._arrays import ArrayRows, FrameRows, MappedRows, mapped
 from hcdv.io.source._arrow import dataset_rows, table_rows
@@ -57,7 +58,8 @@ def open_source(
     drop : sequence of str
         Columns to leave out.
     ids : array of n names, optional
-        Instead of ``id_column``.  By default those of a frame's index, else the numbers of the rows.
+        Instead of ``id_column``.  By default those of a frame's index where it tells the rows apart, else the
+        numbers of the rows.
     storage_options : dict, optional
         For fsspec.
     work : path-like, optional
@@ -79,8 +81,8 @@ def open_source(
     rows, beside, notes = _rows(X, storage_options, work)
     if beside is not None and (y is not None or label is not None):
         raise ValueError("X gives blocks with their labels; leave out y and label.")
-    if ids is None and id_column is None and isinstance(X, pd.DataFrame) and not _is_plain(X.index):
-        ids = X.index
+    if ids is None and id_column is None and isinstance(X, pd.DataFrame):
+        ids = _index(X)
     return RowSource(
         rows,
         what=f"X ({os.fspath(X)})" if isinstance(X, (str, os.PathLike)) else "X",
@@ -167,5 +169,8 @@ def _array(items: Any, name: str) -> ArrayRows | MappedRows:
     return ArrayRows(array, name)
 
 
-def _is_plain(index: pd.Index) -> bool:
-    return isinstance(index, pd.RangeIndex) and index.start == 0 and index.step == 1
+def _index(frame: pd.DataFrame) -> pd.Index | None:
+    """The index of a frame where it names the rows, and does not only count them."""
+    index: pd.Index | None = naming_index(frame, len(frame))
+    is_count = isinstance(index, pd.RangeIndex) and index.start == 0 and index.step == 1
+    return None if is_count else index

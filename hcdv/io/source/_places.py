@@ -60,7 +60,10 @@ def _local(path: str, name: str) -> list[Place]:
     filesystem = pyarrow.fs.LocalFileSystem()
     is_pattern = _PATTERN.search(path) is not None and not os.path.exists(path)
     tops = sorted(glob.glob(path, recursive=True)) if is_pattern else [path]
-    return _found(filesystem, tops, _root(path) if is_pattern else path, name, "")
+    try:
+        return _found(filesystem, tops, _root(path) if is_pattern else path, name, "")
+    except PermissionError:
+        raise FileProblem(f"{name} may not be read: permission denied.") from None
 
 
 def _remote(address: str, storage_options: Mapping[str, Any]) -> list[Place]:
@@ -96,7 +99,12 @@ def _found(filesystem: Any, tops: list[str], root: str, name: str, scheme: str) 
             files.append(info)
     known = [info for info in files if info.path.lower().endswith(PARQUET + ARROW)]
     if not known:
-        raise FileProblem(f"{name} holds no file that ends with {', '.join(PARQUET + ARROW)}.")
+        is_file = [info.path for info in infos] == [root] and infos[0].type == kinds.File
+        ends = ", ".join(PARQUET + ARROW)
+        raise FileProblem(
+            f"{name} cannot be read piece by piece: its name ends with none of {ends}." if is_file
+            else f"{name} holds no file that ends with {ends}."
+        )  # fmt: skip
     return [
         Place(
             filesystem, info.path, scheme + info.path, info.size,

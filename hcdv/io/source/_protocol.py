@@ -64,6 +64,10 @@ class Source(Protocol):
         """Names of rows [begin, end); their numbers, int64, where they have no other."""
         ...
 
+    def place(self, row: int) -> str:
+        """Where a row stands, as part of a sentence: its number in its file or block, and among all rows."""
+        ...
+
     def window(self, begin: int, end: int) -> Source:
         """The source for a task that reads rows [begin, end): it takes no others along that are in memory."""
         ...

@@ -38,8 +38,8 @@ class Rows(Protocol):
         """Rows of ascending numbers."""
         ...
 
-    def place(self, row: int) -> str:
-        """What holds a row, for errors."""
+    def place(self, row: int) -> tuple[str, int]:
+        """What holds a row, and the number of the row there: for errors."""
         ...
 
     def facts(self) -> list[Any]:
@@ -66,8 +66,8 @@ class Window:
     def take(self, rows: NDArray[Any], names: Sequence[str]) -> Any:
         return self._inside.take(rows - self._begin, names)
 
-    def place(self, row: int) -> str:
-        return self._inside.place(row - self._begin)
+    def place(self, row: int) -> tuple[str, int]:
+        return self._inside.place(row - self._begin)[0], row
 
     def facts(self) -> list[Any]:
         return [self._begin, self.n_rows, self._inside.facts()]
@@ -80,15 +80,16 @@ class Part(Protocol):
     """Something with rows in pieces: a file, say, with its row groups."""
 
     @property
-    def name(self) -> str: ...
-
-    @property
     def sizes(self) -> Sequence[int]:
         """Rows of each piece."""
         ...
 
     def load(self, piece: int, names: Sequence[str]) -> Any:
         """A piece: an array, or the columns of these names as a table of Arrow."""
+        ...
+
+    def where(self, piece: int, row: int) -> tuple[str, int]:
+        """What users know that holds a row of a piece, and the number of the row there."""
         ...
 
     def facts(self) -> list[Any]: ...
@@ -130,8 +131,10 @@ class Parts:
             found.append(chosen(piece, rows[cuts[k] : cuts[k + 1]] - self._bounds[k]))
         return _joined(found)
 
-    def place(self, row: int) -> str:
-        return self.parts[self._pieces[self._piece_of(row)][0]].name
+    def place(self, row: int) -> tuple[str, int]:
+        k = self._piece_of(row)
+        part, piece = self._pieces[k]
+        return self.parts[part].where(piece, row - int(self._bounds[k]))
 
     def facts(self) -> list[Any]:
         return [[part.facts(), list(part.sizes)] for part in self.parts]

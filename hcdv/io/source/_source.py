@@ -96,15 +96,20 @@ class RowSource:
             y = _column(self._rows.rows(begin, end, (self._roles.label,)), self._roles.label)
         else:
             return None
-        return self._known(y, range(begin, end))
+        return self._known_labels(y, range(begin, end))
 
     def ids(self, begin: int, end: int) -> NDArray[Any]:
         self._check(begin, end)
         if self._ids is not None:
-            return np.asarray(self._ids.rows(begin, end, ()))
-        if self._roles.id_column is None:
+            ids = np.asarray(self._ids.rows(begin, end, ()))
+        elif self._roles.id_column is not None:
+            ids = _column(self._rows.rows(begin, end, (self._roles.id_column,)), self._roles.id_column)
+        else:
             return np.arange(begin, end)
-        return _column(self._rows.rows(begin, end, (self._roles.id_column,)), self._roles.id_column)
+        return self._known_ids(ids, range(begin, end))
+
+    def place(self, row: int) -> str:
+        return _said(self._rows, row)
 
     def window(self, begin: int, end: int) -> RowSource:
         """The source for a task that reads rows [begin, end): it takes no others along that are in memory."""
@@ -130,24 +135,46 @@ class RowSource:
             ids = read(self._ids, ())
         elif self._roles.id_column is not None:
             ids = _column(part, self._roles.id_column)
-        return Block(self._X(part), None if y is None else self._known(y, numbers), ids)
+        return Block(
+            self._X(part),
+            None if y is None else self._known_labels(y, numbers),
+            None if ids is None else self._known_ids(ids, numbers),
+        )
 
     def _X(self, part: Any) -> Any:
         if isinstance(part, pa.Table):
             return frame(part.select(list(self._features)))
         return part[list(self._features)] if isinstance(part, pd.DataFrame) else part
 
-    def _known(self, y: NDArray[Any], numbers: range | NDArray[Any]) -> NDArray[Any]:
-        missing = pd.isna(y)
-        if missing.any():
-            row = int(numbers[int(missing.argmax())])
-            holder = self._rows if self._labels is None else self._labels
-            raise ValueError(f"{holder.place(row)} has rows without a label (row {row:,} of all).")
-        return y
+    def _known_labels(self, y: NDArray[Any], numbers: range | NDArray[Any]) -> NDArray[Any]:
+        return _known(y, numbers, self._rows if self._labels is None else self._labels, "label")
+
+    def _known_ids(self, ids: NDArray[Any], numbers: range | NDArray[Any]) -> NDArray[Any]:
+        return _known(ids, numbers, self._rows if self._ids is None else self._ids, "id")
 
     def _check(self, begin: int, end: int) -> None:
         if not 0 <= begin <= end <= self.n_rows:
             raise IndexError(f"rows {begin:,} to {end:,} are not among the {self.n_rows:,} rows.")
+
+
+def _known(
+    items: NDArray[Any], numbers: range | NDArray[Any], holder: Rows, kind: str
+) -> NDArray[Any]:
+    """Labels or names of rows of these numbers, if none is missing; what holds them says where one is."""
+    missing = pd.isna(items)
+    if items.dtype.kind == "f":
+        missing = ~np.isfinite(items)
+    if missing.any():
+        k = int(missing.argmax())
+        what = f"no {kind}" if pd.isna(items[k]) else f"an infinite {kind}"
+        raise ValueError(f"{_said(holder, int(numbers[k]))} has {what}; every row needs one.")
+    return items
+
+
+def _said(holder: Rows, row: int) -> str:
+    """Where a row stands, in words."""
+    name, there = holder.place(row)
+    return f"row {there:,} of {name}" + ("" if there == row else f" (row {row:,} of all)")
 
 
 def _column(part: Any, name: Any) -> NDArray[Any]:

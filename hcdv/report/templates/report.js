@@ -60,12 +60,12 @@
     });
   }
 
-  // Text that a spreadsheet would take for a formula is marked as text.
+  // Text that a spreadsheet would take for a formula is marked as text; some read wide signs like narrow ones.
   const isNumber = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
   const field = (cell) => {
     if (cell === null) return "";
     if (typeof cell !== "string") return String(cell);
-    const text = /^[=+\-@\t\r]/.test(cell) && !isNumber.test(cell) ? `'${cell}` : cell;
+    const text = /^[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]/.test(cell) && !isNumber.test(cell) ? `'${cell}` : cell;
     return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
   };
   byId("download").addEventListener("click", () => {

@@ -175,3 +175,23 @@ def test_a_newer_file_is_refused_and_left_alone(tmp_path):
         connection.execute("PRAGMA user_version=7")
     with pytest.raises(ValueError, match="is a cache of a newer HCDV"):
         CoalitionCache(path)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "CREATE TRIGGER t AFTER INSERT ON scores BEGIN DELETE FROM scores; END",
+        "CREATE VIEW more AS SELECT * FROM scores",
+        "ALTER TABLE scores ADD COLUMN more",
+        "DROP TABLE scores; CREATE VIEW scores(game, coalition, score) AS WITH RECURSIVE endless(x) AS "
+        "(SELECT 1 UNION ALL SELECT x + 1 FROM endless) SELECT 'game', x'00', x FROM endless",
+    ],
+)
+def test_what_another_maker_put_into_the_file_is_refused(tmp_path, more):
+    """Found by hand: reading a view that never ends never ended."""
+    path = damaged(tmp_path / "scores")
+    assert CoalitionCache(path).view("game", "f").get([(7).to_bytes(32, "big")]) == [7.0]
+    with sqlite3.connect(path) as connection:
+        connection.executescript(more)
+    with pytest.raises(ValueError, match="is not a cache of HCDV, or it is damaged; delete it"):
+        CoalitionCache(path)
