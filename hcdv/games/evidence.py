@@ -97,9 +97,9 @@ class EvidenceGame:
     def chains(self, orders: Indices, stops: Indices) -> Values:
         stops = stops_by_chain(orders, stops)
         values = np.empty(stops.shape)
-        prior = np.diag(1.0 / self.precisions), np.zeros((self.n_classes, len(self.precisions)))
+        prior = self._prior()
         for t, order in enumerate(orders):
-            values[t] = self._walk(0.0, *prior, order, stops[t])
+            values[t] = self._walk(*prior, order, stops[t])
         return values
 
     def coalitions(self, order: Indices, bounds: Indices, masks: NDArray[np.bool_]) -> Values:
@@ -168,6 +168,11 @@ class EvidenceGame:
         _, covariance, coefficients = self._posterior(state)
         rows = np.column_stack([X, np.ones(len(X))]).astype(np.float64)
         return rows @ coefficients.T, np.einsum("ij,ij->i", rows @ covariance, rows)
+
+    def _prior(self) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
+        """The posterior of no rows, to the last bit, without inverting a matrix for it."""
+        scale = 1.0 / np.sqrt(self.precisions)
+        return 0.0, np.diag(scale * scale), np.zeros((self.n_classes, len(scale)))
 
     def _posterior(
         self, state: EvidenceState

@@ -149,3 +149,13 @@ def test_evidence_does_not_depend_on_the_unit_of_the_rows(exponent, leverage):
     # The same end from the other half first: states of the game and chains agree in any unit.
     end = game.chain_from(game.state(order[10:]), order[:10], np.array([10]))[0]
     assert end == pytest.approx(whole[-1], rel=1e-11)
+
+
+@pytest.mark.parametrize("d", [1, 7, 40])
+def test_a_chain_from_nobody_is_a_chain(d):
+    """To the last bit: a part of the rows is walked the one way, all of them the other."""
+    rng = np.random.default_rng(d)
+    X, labels, order = rng.normal(size=(50, d)), rng.integers(0, 3, 50), rng.permutation(50)
+    game, stops = EvidenceGame(X, labels, 3), np.arange(51)
+    from_nobody = game.chain_from(game.state(order[:0]), order, stops)
+    np.testing.assert_array_equal(game.chains(order[None], stops)[0], from_nobody)
