@@ -106,7 +106,7 @@ def measured(
     for key in todo:
         if key not in together:
             yield one_cell(experiment.measure, scale, key)
-    yield from Parallel(n_jobs=jobs, return_as="generator_unordered")(
+    yield from Parallel(n_jobs=jobs, return_as="generator")(
         delayed(one_cell)(experiment.measure, scale, key) for key in together
     )
 
