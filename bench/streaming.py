@@ -230,8 +230,8 @@ def one_stream(
     part: str, stops: Sequence[int], methods: Sequence[str], size: Size, seed: int
 ) -> list[dict[str, Any]]:
     data = size.stream(seed)
-    (whole,) = head_aucs(data, [np.arange(len(data.y))], size.n_heads)
     outcomes = {name: repeated(name, data, stops, size, seed) for name in methods}
+    (whole,) = head_aucs(data, [np.arange(len(data.y))], size.n_heads)
     ours, anew = outcomes["incremental"], outcomes["full"]
     pairs = list(zip(ours, anew, strict=True))
     ours[0].figures["spearman_full"] = mean(correlation(one.result, other.result) for one, other in pairs)

@@ -104,7 +104,7 @@ def measured(
     """What :func:`one_cell` returns of each key, first of those that must be alone."""
     together = [key for key in todo if experiment.side_by_side(**key)]
     for key in todo:
-        if key not in together:
+        if not experiment.side_by_side(**key):
             yield one_cell(experiment.measure, scale, key)
     yield from Parallel(n_jobs=jobs, return_as="generator")(
         delayed(one_cell)(experiment.measure, scale, key) for key in together
