@@ -22,6 +22,7 @@ from setuptools.command.sdist import sdist
 # One extension per file in hcdv/_kernels, named here so that a stray file is never shipped.
 KERNELS = [
     "assign",
+    "ballot",
     "coalition",
     "dispersion",
     "evidence",

@@ -6,16 +6,20 @@ import sys
 import numpy as np
 import pytest
 
+import hcdv._device
 import hcdv.estimator.fitting
 from hcdv import HCDV
 from hcdv.datasets import make_synthetic
+from hcdv.encoder import Contrastive, load_encoder, save_encoder
+from hcdv.games import Module
 
 DATA = make_synthetic(n=300, n_val=60, n_test=10, random_state=0)
 UTILITIES = ["auto", "forest", "evidence", "knn", "ridge"]
 
 
 def fit(**options):
-    return HCDV(n_permutations=8, random_state=0, **options).fit(DATA.X, DATA.y, DATA.X_val, DATA.y_val)
+    options = {"n_permutations": 8, "random_state": 0} | options
+    return HCDV(**options).fit(DATA.X, DATA.y, DATA.X_val, DATA.y_val)
 
 
 @pytest.mark.parametrize("utility", ["kernel", "logistic"])
@@ -67,3 +71,36 @@ def test_without_a_device_asked_for_nothing_imports_torch():
         "sys.exit('torch' in sys.modules)\n"
     )
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+@pytest.fixture
+def no_torch(monkeypatch):
+    """As where it is not installed."""
+    monkeypatch.setattr(hcdv._device, "find_spec", lambda name: None)
+
+
+@pytest.mark.usefixtures("no_torch")
+@pytest.mark.parametrize(
+    ("options", "what"),
+    [
+        ({"utility": "logistic"}, "utility 'logistic'"),
+        ({"utility": Module(list)}, "utility 'module'"),
+        ({"encoder": "contrastive"}, "encoder 'contrastive'"),
+        ({"encoder": ["identity", "contrastive"]}, "encoder 'contrastive'"),
+        ({"device": "cuda"}, "device='cuda'"),
+    ],
+)
+def test_where_torch_is_missing_one_sentence_says_so(options, what):
+    with pytest.raises(ValueError, match=f"^{what} needs torch: pip install 'hcdv\\[torch\\]'\\.$"):
+        fit(**options)
+
+
+def test_an_encoder_trained_elsewhere_says_so_too(tmp_path, monkeypatch):
+    pytest.importorskip("torch")
+    model = fit(encoder=Contrastive(max_epochs=1), n_permutations=2)
+    model.save(tmp_path / "state")
+    save_encoder(model.encoder_, tmp_path / "encoder")
+    monkeypatch.setattr(hcdv._device, "find_spec", lambda name: None)
+    for load in (lambda: HCDV.load(tmp_path / "state"), lambda: load_encoder(tmp_path / "encoder")):
+        with pytest.raises(ValueError, match=r"contrastive encoder needs torch: pip install 'hcdv\[torch\]'\."):
+            load()

@@ -83,6 +83,7 @@ def test_denominators_near_zero_are_reported_once():
 
 
 def test_the_papers_preset():
+    pytest.importorskip("torch", reason="the paper's encoder needs torch")
     model = HCDV.paper(K=(4, 16), M=16, T=4, utility="knn", random_state=0)
     assert model.branching == [4, 4] and model.leaf_size == 16 and model.n_permutations == 4
     assert model.allocation == Literal("level", "proportional", "exact")

@@ -31,10 +31,11 @@ void sift(const float *p, const float *a, const float *b, ptrdiff_t n, float cut
 { hcdv_sift(p, a, b, n, cut, limit, hits); }
 void rank(double *matrix, ptrdiff_t d, ptrdiff_t stride, const double *rows, double *out)
 {
-    hcdv_apply(matrix, d, stride, rows, 8, out);
-    hcdv_follow(out, 5, stride, rows, out + 5 * stride);
-    out[6 * stride] = hcdv_along(out, rows, stride);
-    hcdv_take(matrix, d, stride, out, 8);
+    double spreads[8];
+    hcdv_apply(matrix, d, stride, rows, out);
+    hcdv_settle(out, stride, rows, spreads);
+    hcdv_take(matrix, d, stride, out);
+    for (int t = 0; t < 8; ++t) matrix[t] += spreads[t];
 }
 double push(const int32_t *who, const float *w, int64_t n, int64_t label, const int64_t *labels, double *state)
 { return hcdv_push_log(who, w, n, label, labels, state); }
@@ -91,7 +92,9 @@ def answers(code):
     for d, stride in ((1, 8), (31, 40), (33, 40), (70, 72)):
         matrix, rows, out = (np.zeros((n, stride)) for n in (d, 8, 8))
         matrix[:], rows[:, :d] = rng.normal(size=(d, stride)), rng.normal(size=(8, d))
+        matrix[:, :d] = matrix[:, :d] @ matrix[:, :d].T / d
         code.rank(pointer(matrix), size(d), size(stride), pointer(rows), pointer(out))
+        assert np.isfinite(matrix).all()
         yield from (out, matrix)
     code.push.restype = ctypes.c_double
     voters, weights = rng.permutation(200).astype(np.int32), rng.random(200).astype(np.float32)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hcdv._kernels import neighbours as kernels
+from hcdv._kernels.ballot import voter_totals
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -26,10 +27,6 @@ class Workers(Protocol):
     def map(
         self, function: Callable[[Item], Result], items: Iterable[Item]
     ) -> Iterator[Result]: ...
-
-
-# Weights summed at a time.
-PIECE = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -74,10 +71,7 @@ class Affinity:
     def voter_totals(self) -> NDArray[np.float64]:
         """Weight of all the rows that vote on each voter, float64 [n_voters]."""
         totals = np.zeros(self.n_voters)
-        # In pieces: bincount makes a float64 copy of the weights it is given.
-        for first in range(0, len(self.indices), PIECE):
-            piece = slice(first, first + PIECE)
-            totals += np.bincount(self.indices[piece], self.weights[piece], self.n_voters)
+        voter_totals(self.indices, self.weights, totals)
         return totals
 
     def widened(self, factor: float) -> Affinity:

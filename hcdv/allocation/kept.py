@@ -359,8 +359,11 @@ class _Step:
         mean = self.mean_fresh * len(self.fresh)
         for cohort in self.cohorts:
             points = cohort.points
+            before = np.zeros_like(mean[:, points])
             for t in cohort.stale:
-                mean[:, points] += self.beta[:, None] * self._before(t, points)
+                before += self._before(t, points)
+            before *= self.beta[:, None]
+            mean[:, points] += before
             mean[:, points] += len(cohort.stale) * self.shift[:, points]
             mean[:, points] /= len(self.fresh) + len(cohort.stale)
         mean[:, self.n_old :] /= len(self.fresh)

@@ -184,7 +184,7 @@ def set_up(
             )
             for term in plan.terms
         }
-        plan = with_likeliest_weights(plan, games, training)
+        plan = with_likeliest_weights(plan, games, training, threads)
         place = np.argsort(order)
         for name, game in games.items():
             if rows.n > EXACT_ROWS and isinstance(game, AdditiveGame):

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 import scipy.sparse
 
+from hcdv._device import check_torch
 from hcdv._progress import Step
 from hcdv._validation import as_array, check_choice, short
 from hcdv.encoder._frame import FrameEncoder
@@ -108,7 +109,7 @@ def make_encoder(
     Raises
     ------
     TypeError, ValueError
-        If ``encoder`` is none of these.
+        If ``encoder`` is none of these, or needs torch where there is none.
     """
     plan = parse_encoder(encoder)
     made: Encoder
@@ -118,6 +119,7 @@ def make_encoder(
         made = FixedEncoder(plan.first) if is_encoder(plan.first) else EmbeddingEncoder(plan.first)
     for item in plan.learned:
         if isinstance(item, Contrastive):
+            check_torch("encoder 'contrastive'")
             made = ContrastiveEncoder(
                 made, item, beside=plan.beside, device=device, checkpoint=checkpoint, progress=progress
             )

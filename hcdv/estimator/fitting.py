@@ -269,7 +269,7 @@ class Fitting(BaseEstimator):
             # A literal allocation asks for nodes and leaves by themselves: nothing to be shared out.
             settled = plan.settled(rows, blocks_by_level(in_order), points=literal is not None)
             games = self._games(rows, settled, seed, threads)
-            weights = self._weights(settled, games, rows)
+            weights = self._weights(settled, games, rows, threads)
             lists = {}
             if keep:
                 lists = kernel_lists(settled, games, rows, threads)
@@ -456,10 +456,10 @@ class Fitting(BaseEstimator):
         return games
 
     def _weights(
-        self, plan: UtilityPlan, games: Mapping[str, Game], rows: TrainingRows
+        self, plan: UtilityPlan, games: Mapping[str, Game], rows: TrainingRows, threads: Threads
     ) -> dict[str, float]:
         """What the games weigh."""
-        plan = with_likeliest_weights(plan, games, rows)
+        plan = with_likeliest_weights(plan, games, rows, threads)
         weights = dict(zip(plan.names, plan.weights, strict=True))
         if self.contrast:
             weights["contrast"] = float(self.contrast)

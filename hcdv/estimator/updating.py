@@ -338,7 +338,7 @@ class Updating(Fitting):
             rows = replace(live.rows, order=live.tree.order)
             games = self._games(rows, live.settled, live.seed, threads, ready)
             # They cost no chain, and follow the data as those of a fit do.
-            weights = self._weights(live.settled, games, live.rows)
+            weights = self._weights(live.settled, games, live.rows, threads)
             games = self._on_device(games)
             release_freed_memory()
         with progress.stage("walking the chains"):

@@ -21,14 +21,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_softmax
 
-from hcdv._kernels.evidence import LANES, evidence_chain
+from hcdv._kernels.evidence import LANES, ROWS, evidence_chain
 from hcdv._memory import aligned_zeros
 from hcdv.game import Indices, Values, coalitions_from_states, stops_by_chain
 
 # Rows whose statistics are taken at a time, in float64.
 ROWS_AT_ONCE = 1 << 16
-# Rows that a chain takes at a time: of 8 to 64 the fastest. The bits depend on it.
-CHAINED_AT_ONCE = 8
 
 
 @dataclass(frozen=True)
@@ -207,7 +205,7 @@ class EvidenceGame:
         evidence_chain(
             self.X, self.labels, n_classes, np.ascontiguousarray(order), np.ascontiguousarray(stops),
             self.noise, self.leverage, base, posterior,
-            aligned_zeros(CHAINED_AT_ONCE, stride), aligned_zeros(CHAINED_AT_ONCE, stride), values,
+            aligned_zeros(ROWS, stride), aligned_zeros(ROWS, stride), values,
         )  # fmt: skip
         values /= self.n_rows
         return values

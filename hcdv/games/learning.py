@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from hcdv.engine import Threads
 from hcdv.game import Game, Indices
 from hcdv.games.catalog import UtilityPlan, WeightedUtility
 from hcdv.games.evidence import EvidenceGame
@@ -18,7 +19,7 @@ from hcdv.games.vote import VoteGame
 
 
 def with_likeliest_weights(
-    plan: UtilityPlan, games: Mapping[str, Game], rows: TrainingRows
+    plan: UtilityPlan, games: Mapping[str, Game], rows: TrainingRows, threads: Threads
 ) -> UtilityPlan:
     """The plan with weights learned from the labels of the validation rows.
 
@@ -36,6 +37,7 @@ def with_likeliest_weights(
         Of the plan's terms, by name, as the compiled kernels play them.
     rows : TrainingRows
         What they are played on.
+    threads : hcdv.engine.Threads
 
     Returns
     -------
@@ -58,7 +60,11 @@ def with_likeliest_weights(
             and (on_validation or not _in_learned_space(term, rows))
         ]
         if len(experts) > 1:
-            log_shares = [_log_shares(games[name], rows, asked, on_validation) for name in experts]
+
+            def says(name: str) -> NDArray[np.float64]:
+                return _log_shares(games[name], rows, asked, on_validation)
+
+            log_shares = list(threads.map(says, experts))
             usual = np.array([weights[name] for name in experts])
             learned = likeliest_weights(np.array(log_shares), labels[asked], usual)
             weights |= dict(zip(experts, learned.tolist(), strict=True))

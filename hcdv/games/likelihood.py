@@ -14,6 +14,7 @@ from scipy.optimize import minimize
 from scipy.sparse import csr_array
 from scipy.special import log_softmax
 
+from hcdv._kernels.ballot import power_sums
 from hcdv.affinity import Affinity
 from hcdv.game import Indices
 from hcdv.games.vote import SMALLEST_PRIOR
@@ -100,28 +101,13 @@ class Ballots:
 
         A kernel exp(-2 d^2 / h^2) of another width is its power 1 / width^2, of squares or roots.
         """
-        agrees = self.label == np.repeat(labels, np.diff(self.start))
-        shares = np.empty((len(WIDTHS), self.n_voters))
-        for k, width in enumerate(WIDTHS):
-            weight = _power_of_two(self.weight, round(-2.0 * np.log2(width)))
-            all_votes, own = self._summed(weight), self._summed(weight * agrees)
-            prior = np.maximum(prior_share * all_votes, SMALLEST_PRIOR)
-            shares[k] = np.log((own + prior / self.n_classes) / (all_votes + prior))
-        return shares
-
-    def _summed(self, weight: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Weights by voter, float64 [n_voters]."""
-        sums, has_votes = np.zeros(self.n_voters), np.diff(self.start) > 0
-        if has_votes.any():
-            sums[has_votes] = np.add.reduceat(weight, self.start[:-1][has_votes])
-        return sums
-
-
-def _power_of_two(x: NDArray[np.float64], exponent: int) -> NDArray[np.float64]:
-    """x to the power of 2^exponent."""
-    for _ in range(abs(exponent)):
-        x = np.square(x) if exponent > 0 else np.sqrt(x)
-    return x
+        exponents = np.round(-2.0 * np.log2(WIDTHS)).astype(int)
+        roots, squares = max(0, -exponents.min()), max(0, exponents.max())
+        all_votes, own = np.empty((2, roots + squares + 1, self.n_voters))
+        power_sums(self.start, self.label, self.weight, labels, roots, squares, all_votes, own)
+        prior = np.maximum(prior_share * all_votes, SMALLEST_PRIOR)
+        shares: NDArray[np.float64] = np.log((own + prior / self.n_classes) / (all_votes + prior))
+        return shares[roots + exponents]
 
 
 def likeliest_width(scores: NDArray[np.float64]) -> float:

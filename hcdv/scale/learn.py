@@ -353,7 +353,7 @@ def learn_terms(
             games[term.name] = term.utility.game(
                 rows, seed=derive_seed(recipe.seed, "game", term.name), threads=threads, device="cpu"
             )
-    plan = with_likeliest_weights(plan, games, rows)
+    plan = with_likeliest_weights(plan, games, rows, threads)
     part = nearest(few.vote, centres)
     crossing = {name: _crossing(game, part) for name, game in games.items() if isinstance(game, VoteGame)}
     terms = [_term(term, games[term.name]) for term in plan.terms]

@@ -316,6 +316,7 @@ def test_a_constant_utility():
 
 @pytest.mark.filterwarnings("ignore:at .* nodes the paper's denominator was near zero")
 def test_the_papers_preset():
+    pytest.importorskip("torch", reason="the paper's encoder needs torch")
     model = HCDV.paper(K=(4, 8), M=30, T=4, utility="knn", n_jobs=1, random_state=0).fit(*ROWS)
     found = lines(model, n_repeats=3)
     assert found.holds("Theorem 1 (") and found.holds("Prop. 1") and found.holds("Theorem 2 (")

@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 
-from hcdv._kernels.evidence import LANES, evidence_chain
+from hcdv._kernels.evidence import LANES, ROWS, evidence_chain
 from hcdv.engine import Threads
 from tests.reference import evidence as reference
 
 
-def chain(X, labels, n_classes, order, stops, noise=0.25, leverage=True, prior=None, at_once=8):
+def chain(X, labels, n_classes, order, stops, noise=0.25, leverage=True, prior=None):
     """Values at the stops, covariance and coefficients at the end."""
     d = X.shape[1] + 1
     if prior is None:
@@ -16,27 +16,24 @@ def chain(X, labels, n_classes, order, stops, noise=0.25, leverage=True, prior=N
     posterior[:, :d] = prior
     evidence_chain(
         X, labels, n_classes, order, stops, noise, leverage, 0.0, posterior,
-        np.empty((at_once, stride)), np.empty((at_once, stride)), values,
+        np.empty((ROWS, stride)), np.empty((ROWS, stride)), values,
     )  # fmt: skip
     assert not posterior[:, d + n_classes :].any()
     return values, posterior[:, :d], posterior[:, d : d + n_classes].T
 
 
-@pytest.mark.parametrize("at_once", [8, 16, 64])
 @pytest.mark.parametrize("leverage", [False, True])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize(
     ("n", "d", "n_classes"), [(0, 2, 2), (1, 1, 2), (7, 3, 2), (8, 2, 3), (40, 5, 4), (31, 0, 3), (33, 70, 2)]
 )
-def test_chain_equals_its_twins(at_once, leverage, dtype, n, d, n_classes):
+def test_chain_equals_its_twins(leverage, dtype, n, d, n_classes):
     rng = np.random.default_rng(n)
     X, labels = rng.normal(size=(n, d)).astype(dtype), rng.integers(0, n_classes, n)
     order, stops = rng.permutation(n), np.arange(n + 1)
     for array in (X, labels, order, stops):
         array.setflags(write=False)
-    values, covariance, coefficients = chain(
-        X, labels, n_classes, order, stops, leverage=leverage, at_once=at_once
-    )
+    values, covariance, coefficients = chain(X, labels, n_classes, order, stops, leverage=leverage)
     np.testing.assert_allclose(
         values,
         reference.evidence_chain(X, labels, n_classes, 0.25, leverage, order, stops),
@@ -111,11 +108,20 @@ def test_strided_input_is_refused():
         chain(X, np.zeros(8, np.int64), 2, np.arange(8), np.array([8]))
 
 
-@pytest.mark.parametrize(("at_once", "spare"), [(0, 0), (12, 0), (8, 1)])
-def test_parts_of_a_register_are_refused(at_once, spare):
-    posterior, rows = np.zeros((5, 8 + spare)), np.empty((at_once, 8 + spare))
-    with pytest.raises(ValueError, match="whole lanes and rows"):
+@pytest.mark.parametrize(
+    ("posterior", "rows", "products", "sentence"),
+    [
+        ((5, 9), (8, 9), (8, 9), "whole lanes"),
+        ((5, 8), (8, 8), (8, 8), "room for d"),
+        ((4, 16), (8, 16), (8, 16), "a row a column"),
+        ((5, 16), (7, 16), (8, 16), "eight rows"),
+        ((5, 16), (8, 16), (16, 16), "eight rows"),
+        ((5, 16), (8, 16), (8, 24), "as wide"),
+    ],
+)
+def test_arrays_of_other_shapes_are_refused(posterior, rows, products, sentence):
+    with pytest.raises(ValueError, match=sentence):
         evidence_chain(
-            np.zeros((3, 4)), np.zeros(3, np.int64), 2, np.arange(3), np.arange(4), 0.25, True, 0.0,
-            posterior, rows, rows.copy(), np.empty(4),
+            np.zeros((3, 4)), np.zeros(3, np.int64), 4, np.arange(3), np.arange(4), 0.25, True, 0.0,
+            np.zeros(posterior), np.empty(rows), np.empty(products), np.empty(4),
         )  # fmt: skip

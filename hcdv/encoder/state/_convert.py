@@ -8,7 +8,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from hcdv._device import resolve_device
+from hcdv._device import check_torch, resolve_device
 from hcdv._torch_kind import is_module
 from hcdv.encoder._frame import FrameEncoder
 from hcdv.encoder._spaces import Encoder
@@ -119,6 +119,7 @@ def from_state(facts: Facts, arrays: Mapping[str, NDArray[Any]], own: Own, devic
     mine = inside("space", arrays)
     beside = flag(facts, "beside")
     if kind == "contrastive":
+        check_torch("a contrastive encoder")
         device = resolve_device(device)  # only here: it imports torch
         space = contrastive_from(facts["space"], mine, first, own.network, device)
         learned = ContrastiveEncoder(first, space.recipe, beside=beside, device=device)

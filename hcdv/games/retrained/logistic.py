@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
 
+from hcdv._device import check_torch
 from hcdv._validation import check_int, check_number
 from hcdv.engine import Threads
 from hcdv.games.metrics import Metric, check_needs
@@ -63,8 +63,7 @@ class Logistic:
         self, rows: TrainingRows, *, seed: int, threads: Threads, device: str,
         cache: CoalitionCache | None = None,
     ) -> RetrainedGame:  # fmt: skip
-        if importlib.util.find_spec("torch") is None:
-            raise ValueError("utility 'logistic' needs torch: pip install 'hcdv[torch]'.")
+        check_torch("utility 'logistic'")
         if rows.given is None:
             raise ValueError("utility 'logistic' needs the rows as given.")
         from hcdv.games.retrained._torch_logistic import LogisticTrainer

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from hcdv._device import check_torch
 from hcdv._validation import check_int, check_number
 from hcdv.engine import Threads
 from hcdv.games.metrics import Metric, check_needs
@@ -98,8 +98,7 @@ class Module:
         self, rows: TrainingRows, *, seed: int, threads: Threads, device: str,
         cache: CoalitionCache | None = None,
     ) -> RetrainedGame:  # fmt: skip
-        if importlib.util.find_spec("torch") is None:
-            raise ValueError(f"utility {self.name!r} needs torch: pip install 'hcdv[torch]'.")
+        check_torch(f"utility {self.name!r}")
         if rows.given is None:
             raise ValueError(f"utility {self.name!r} needs the rows as given.")
         from hcdv.games.retrained._torch_module import ModuleTrainer
