@@ -78,7 +78,7 @@ if TYPE_CHECKING:
 ENCODER_SUFFIX = ".encoder"
 
 
-class Fitting(BaseEstimator):
+class Fitting(BaseEstimator):  # type: ignore[misc]
     """What :class:`hcdv.HCDV` does once: parameters in, encoder, tree, games and values out."""
 
     # Where the model was last saved or loaded.

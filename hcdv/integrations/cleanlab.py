@@ -21,7 +21,7 @@ with needs("cleanlab 2.9 or newer"):
 
 
 @register
-class LowValue(IssueManager):
+class LowValue(IssueManager):  # type: ignore[misc]
     """Rows whose labels cost the others more than they explain (:meth:`hcdv.ValuationResult.label_issues`).
 
     What ``issue_types={"low_value": {...}}`` takes:

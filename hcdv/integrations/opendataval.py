@@ -18,7 +18,7 @@ with needs("opendataval 1.3 and torch", BY_HAND):
     from opendataval.dataval import DataEvaluator, ModelLessMixin
 
 
-class HCDV(DataEvaluator, ModelLessMixin):
+class HCDV(DataEvaluator, ModelLessMixin):  # type: ignore[misc]
     """Hierarchical contrastive data values; needs no prediction model.
 
     Parameters

@@ -20,7 +20,7 @@ with needs("pydvl 0.10", BY_HAND):
     from pydvl.valuation.utility.base import UtilityBase
 
 
-class RowUtility(UtilityBase[Sample]):
+class RowUtility(UtilityBase[Sample]):  # type: ignore[misc]
     """What coalitions of rows are worth under a utility of HCDV, for any valuation of pyDVL.
 
     ``ShapleyValuation(RowUtility("kernel", X_val, y_val), ...).fit(Dataset(X, y))``; of a ``GroupedDataset``

@@ -20,7 +20,7 @@ with needs("shapiq 1.4 or newer"):
     import shapiq
 
 
-class CoalitionGame(shapiq.Game):
+class CoalitionGame(shapiq.Game):  # type: ignore[misc]
     """A game of :mod:`hcdv.shapley` or a :class:`hcdv.integrations.row_game.RowGame`, as a ``shapiq.Game``.
 
     Normalised as shapiq wants it: v(empty) is taken off every value, which changes no Shapley value and no

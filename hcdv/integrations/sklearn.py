@@ -32,7 +32,7 @@ def _offers(name: str) -> Any:
     return check
 
 
-class ValueFilter(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
+class ValueFilter(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Values the training rows, leaves out those of little worth, and fits a classifier on the others.
 
     Rows are valued inside ``fit``, so that in a cross-validation, a search or a pipeline only the training rows
@@ -113,13 +113,13 @@ class ValueFilter(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         return np.asarray(self.estimator_.predict(X))
 
-    @available_if(_offers("predict_proba"))
+    @available_if(_offers("predict_proba"))  # type: ignore[untyped-decorator]
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Probabilities of the classes, as the estimator has it; [n, C]."""
         check_is_fitted(self)
         return np.asarray(self.estimator_.predict_proba(X))
 
-    @available_if(_offers("decision_function"))
+    @available_if(_offers("decision_function"))  # type: ignore[untyped-decorator]
     def decision_function(self, X: Any) -> NDArray[np.float64]:
         """Scores of the classes, as the estimator has it; [n] or [n, C]."""
         check_is_fitted(self)
