@@ -81,13 +81,13 @@ def _result(path: Path) -> ValuationResult:
     import numpy as np
 
     from hcdv.estimator.checks import check_ids
-    from hcdv.io import FileProblem
+    from hcdv.io import UnknownSuffix
     from hcdv.result import ValuationResult
 
     try:
         frame = read(path)
-    except FileProblem as error:
-        if "unknown suffix" not in str(error) or not path.is_file():
+    except UnknownSuffix:
+        if not path.is_file():
             raise
         return ValuationResult.load(path)
     check_columns(frame, ["id", "value"], path)

@@ -1,4 +1,4 @@
-"""The one error of this package, and the one place that knows the file suffixes."""
+"""The errors of this package, and the one place that knows the file suffixes."""
 
 from __future__ import annotations
 
@@ -10,12 +10,16 @@ class FileProblem(ValueError):
     """A file that cannot be read or written as asked; the message is one sentence for the user."""
 
 
+class UnknownSuffix(FileProblem):
+    """No suffix of these; whoever knows further kinds of files may look for one of them."""
+
+
 def suffix_of(path: Path, known: Iterable[str]) -> str:
     """The known suffix (lower case, longest first) that ``path`` ends with."""
     for suffix in sorted(known, key=len, reverse=True):
         if path.name.lower().endswith(suffix):
             return suffix
-    raise FileProblem(f"{path} has an unknown suffix; known are {', '.join(sorted(known))}.")
+    raise UnknownSuffix(f"{path} has an unknown suffix; known are {', '.join(sorted(known))}.")
 
 
 def one_line(error: BaseException) -> str:

@@ -217,6 +217,7 @@ def test_what_is_not_finite_is_as_dark_or_light_as_can_be():
 
 def test_a_result_alone_has_no_reasons_but_a_page(model, tmp_path):
     text = [f"row {k} says something that is rather long, longer than any cell {'x' * 40}" for k in range(60)]
+    assert "beside its nearest training rows" in str(page_of(model, tmp_path, text, n_rows=3).all("caption"))
     page = page_of(model.result_, tmp_path, text, n_rows=3)
     assert "Neighbours" not in "".join(text for _, text in page.all("th"))
     assert page.data["rows"][0][-1] == text[int(model.result_.ranking()[0])]
@@ -233,6 +234,8 @@ def test_scores_without_labels_tree_or_game(tmp_path):
     terms = [text for _, text in page.all("dt")]
     assert "Efficiency gap" not in terms and "Classes" not in terms
     page = page_of(scores, tmp_path, y=["a", "b"] * 15, X=pd.DataFrame({"t": [None, np.nan, pd.NaT] * 10}))
+    captions = [text for _, text in page.all("caption")]
+    assert "The row" in captions and not any("nearest training rows" in text for text in captions)
     assert page.data["rows"][0][page.data["columns"].index("label")] == "a"
     assert page.data["rows"][0][page.data["columns"].index("t")] is None
 
