@@ -110,11 +110,12 @@ static inline void hcdv_cholesky(double g[8][8], double spreads[8], double scale
         for (int l = 0; l < PARTS; ++l) HCDV_AT(V, e + l * LANES) = s[l];                                      \
         return ((e[0] + e[1]) + (e[2] + e[3])) + ((e[4] + e[5]) + (e[6] + e[7]));                              \
     }                                                                                                          \
-    TARGET static void V##_settle(double *products, ptrdiff_t stride, const double *rows, double *spreads)        \
+    TARGET static void V##_settle(double *products, ptrdiff_t stride, const double *rows, double *spreads)     \
     {                                                                                                          \
         double g[8][8], scales[8];                                                                             \
         for (int t = 0; t < 8; ++t)                                                                            \
-            for (int s = 0; s <= t; ++s) g[s][t] = V##_along(products + s * stride, rows + t * stride, stride); \
+            for (int s = 0; s <= t; ++s)                                                                       \
+                g[s][t] = V##_along(products + s * stride, rows + t * stride, stride);                         \
         hcdv_cholesky(g, spreads, scales);                                                                     \
         for (ptrdiff_t p = 0; p < stride; p += (BYTES) / 8)                                                    \
             for (int t = 0; t < 8; ++t) {                                                                      \
