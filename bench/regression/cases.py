@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hcdv import HCDV
+from hcdv._kernels.ballot import power_sums
 from hcdv._kernels.moments import add_sample
 from hcdv._kernels.permute import sample_chain
 from hcdv.affinity import kernel_affinity
@@ -147,6 +148,17 @@ def moments() -> Case:
     return Case(lambda: add_sample(sample, 2, mean, comoment), lambda: sample * sample + sample)
 
 
+def ballot() -> Case:
+    rng = np.random.default_rng(0)
+    start = 64 * np.arange(2001)
+    label, own = rng.integers(0, N_CLASSES, 64 * 2000), rng.integers(0, N_CLASSES, 2000)
+    weight, sums = rng.random(64 * 2000), np.empty((2, 5, 2000))
+    return Case(
+        lambda: power_sums(start, label, weight, own, 2, 2, sums[0], sums[1]),
+        lambda: [np.add.reduceat(np.sqrt(weight), start[:-1]) for _ in range(4)],
+    )
+
+
 def split() -> Case:
     X = rows().X[:2000]
     centres = X[:8].astype(np.float64).T
@@ -193,6 +205,7 @@ CASES: dict[str, Callable[[], Case]] = {
     "leaf.leaf_values": leaf,
     "coalition.shapley_from_table": coalition,
     "moments.add_sample": moments,
+    "ballot.power_sums": ballot,
     "assign (one split)": split,
     "stage: tree": tree,
     "stage: affinity": affinity,
