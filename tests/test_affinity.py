@@ -14,6 +14,7 @@ from hcdv.affinity import (
     trusted_kernel_votes,
 )
 from hcdv.affinity import neighbours as search
+from hcdv.affinity.exact import nearest_rows
 from hcdv.engine import Threads
 from hcdv.hierarchy import Hierarchy
 
@@ -59,6 +60,27 @@ def test_exact_search_is_the_definition(n, d, dtype):
         assert affinity.n_sources == n
         np.testing.assert_allclose(affinity.to_scipy().toarray(), dense(X, voters), atol=1e-6)
     assert np.diff(affinity.indptr).sum() == 7 * min(n, 64)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("n", "d"), [(1, 1), (70, 3), (1500, 24)])
+def test_products_and_panels_find_the_same_rows(n, d, dtype):
+    # Heaps of equal rows, and two clusters so far apart that products tell little.
+    X = points(n, d, dtype)[np.random.default_rng(n).integers(0, n, n)].copy()
+    X[::2] += dtype(3000)
+    queries, own = np.concatenate([X, points(9, d, dtype, seed=1)]), np.append(np.arange(n), [-1] * 9)
+    d2, ids = search.Blocks.single(X).nearest(queries, 20, own=own)
+    for n_jobs in (1, 3):
+        found, measured = nearest_rows(X, queries, own, 20, Threads(n_jobs))
+        np.testing.assert_array_equal(found, ids)
+        np.testing.assert_array_equal(measured, d2)
+
+
+def test_few_voters_of_many_rows_hear_the_nearest(monkeypatch):
+    X, voters = points(700, 5), points(20, 5, seed=1)
+    expected = kernel_affinity(X, voters, threads=Threads(2))
+    monkeypatch.setattr(search, "EXACT_ROWS", 100)
+    assert equal(kernel_affinity(X, voters, threads=Threads(2)), expected)
 
 
 def test_equal_rows_vote_with_weight_one():

@@ -17,24 +17,19 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from hcdv._kernels import neighbours as kernels
+from hcdv.affinity.exact import CHUNK, Heard, nearest_and_heard, nearest_rows
 from hcdv.affinity.kernel import BANDWIDTH_FLOOR
-from hcdv.affinity.neighbours import CHUNK, EXACT_PAIRS, Beam, build_beam
+from hcdv.affinity.neighbours import EXACT_PAIRS, Beam, build_beam
 from hcdv.affinity.sparse import Affinity, Workers, weighted_rows_first
 
 Integers = NDArray[np.int64]
 Distances = NDArray[np.float32]
-# Voters (int32), numbers of the rows they hear of (int32), and squared distances: [k] each.
-Heard = tuple[NDArray[np.int32], NDArray[np.int32], Distances]
-
-
 # Voters looked at for a new row where not all are measured, as a multiple of the length of the lists.
 REACH = 3
-# Pairs compared by a product in float32 at a time, and pairs measured one by one at a time.
-PRODUCTS, PAIRS = 1 << 21, 1 << 16
+# Pairs measured one by one at a time.
+PAIRS = 1 << 16
 # Lists that a thread puts newcomers into at a time.
 LISTS = 2048
-# Roundings of 2^-24 in a squared distance by a product, beside one for each column.
-ROUNDINGS = 16
 
 
 @dataclass(frozen=True)
@@ -179,20 +174,20 @@ class _Search:
         """The nearest rows of some voters (rows never list themselves)."""
         if len(asked) * len(self.X) > EXACT_PAIRS:
             return self._nearest_by_tree(asked, self.q)
-        nobody = np.full(len(self.X), -np.inf, np.float32)
         own = asked if self.rows_vote else np.full(len(asked), -1)
-        return _sifted(self.X, self.voters[asked], own, self.q, nobody, self.threads)[1:]
+        ids, d2 = nearest_rows(self.X, self.voters[asked], own, self.q, self.threads)
+        return ids, d2.astype(np.float32)
 
     def newcomers(self, new: Integers, limit: Distances) -> tuple[Heard, NDArray[np.int32], Distances]:
         """Who hears of new rows, nearer as they are than the voter's limit; and the new rows' own lists."""
-        if not self.rows_vote:
-            return _sifted(self.voters, self.X[new], np.full(len(new), -1), 0, limit, self.threads)
-        if len(new) * len(self.X) <= EXACT_PAIRS:
-            return _sifted(self.X, self.X[new], new, self.q, limit, self.threads)
-        near, d2 = self._nearest_by_tree(new, REACH * self.q)
-        query, place = np.nonzero((near >= 0) & (d2 < limit[near]))
-        heard = near[query, place], query.astype(np.int32), d2[query, place]
-        return heard, near[:, : self.q], d2[:, : self.q]
+        if self.rows_vote and len(new) * len(self.X) > EXACT_PAIRS:
+            near, d2 = self._nearest_by_tree(new, REACH * self.q)
+            query, place = np.nonzero((near >= 0) & (d2 < limit[near]))
+            heard = near[query, place], query.astype(np.int32), d2[query, place]
+            return heard, near[:, : self.q], d2[:, : self.q]
+        own, q = (new, self.q) if self.rows_vote else (np.full(len(new), -1), 0)
+        heard, ids, measured = nearest_and_heard(self.voters, self.X[new], own, q, limit, self.threads)
+        return heard, ids, measured.astype(np.float32)
 
     def _nearest_by_tree(self, asked: Integers, q: int) -> tuple[NDArray[np.int32], Distances]:
         if self.beam is None:
@@ -215,50 +210,6 @@ class _Search:
         for _ in self.threads.map(serve, range(0, len(asked), CHUNK)):
             pass
         return np.where(ids < 0, -1, order[ids]).astype(np.int32), d2
-
-
-def _sifted(
-    rows: NDArray[Any], queries: NDArray[Any], own: Integers, q: int, limit: Distances, threads: Workers
-) -> tuple[Heard, NDArray[np.int32], Distances]:
-    """Which rows each query is nearer to than their limit, and its q nearest rows.
-
-    ``own`` int64 [b] is which row each query is itself, or -1; who is heard goes by the number of the query.
-    """
-    n, error = len(rows), (rows.shape[1] + ROUNDINGS) * 2.0**-24
-    centre = rows.mean(axis=0, dtype=np.float64).astype(rows.dtype)
-    at, sizes = _centred(rows, centre)
-    ids, d2 = np.empty((len(queries), q), np.int32), np.empty((len(queries), q), np.float32)
-    step = min(CHUNK, max(1, PRODUCTS // n))
-
-    def look(first: int) -> Heard:
-        part = slice(first, min(first + step, len(queries)))
-        mine, own_sizes = _centred(queries[part], centre)
-        with np.errstate(over="ignore", invalid="ignore"):
-            mine *= -2.0
-            products = mine @ at.T
-        m, groups = len(mine), n // 16 + 16
-        heard, heard_d2, n_heard = np.empty(m * n, np.int32), np.empty(m * n, np.float32), np.empty(m, np.int64)
-        exact, size = np.empty((m, q)), max(4 * q, groups)
-        kernels.sift_products(
-            rows, queries[part], own[part], products, sizes, own_sizes, error, limit,
-            np.empty((3, n), np.float32), np.empty(groups, np.float32), np.empty(size),
-            np.empty(size, np.int32), exact, ids[part], heard_d2, heard, n_heard,
-        )  # fmt: skip
-        d2[part] = exact
-        total = n_heard.sum()
-        query = np.repeat(np.arange(first, part.stop, dtype=np.int32), n_heard)
-        return heard[:total].copy(), query, heard_d2[:total].copy()
-
-    found = zip(*threads.map(look, range(0, len(queries), step)), strict=True)
-    voter, query, distance = (np.concatenate(column) for column in found)
-    return (voter, query, distance), ids, d2
-
-
-def _centred(rows: NDArray[Any], centre: NDArray[Any]) -> tuple[Distances, Distances]:
-    """Rows about a centre, float32 [n, d], and their squared lengths [n]."""
-    with np.errstate(over="ignore"):
-        about = (rows - centre).astype(np.float32, copy=False)
-        return about, np.einsum("ij,ij->i", about, about, dtype=np.float64).astype(np.float32)
 
 
 def _insert(heard: Heard, ids: NDArray[np.int32], d2: Distances, threads: Workers) -> None:

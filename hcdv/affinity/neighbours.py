@@ -1,4 +1,4 @@
-"""Nearest rows: exact for small sets, else by a beam through the levels of the tree.
+"""Nearest rows: exactly in small sets (:mod:`hcdv.affinity.exact`), else by a beam through the tree's levels.
 
 The rows come in tree order, so the nodes of a level are blocks of consecutive rows. A query ranks the
 coarsest blocks by the distance of their centroids, then the finer blocks within the best of them, and
@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hcdv._kernels import neighbours as kernels
+from hcdv.affinity.exact import CHUNK, nearest_rows
 from hcdv.affinity.sparse import Workers
 
 # Up to here every pair of rows is measured.
@@ -34,8 +35,6 @@ BEAM_ROWS = 2048
 BEAM_RATIO = 3
 # Neighbours, and neighbours of each, looked at in the pass that widens the lists.
 WIDEN = 32
-# Queries per task: a few milliseconds of work. Fixed, so that results cannot depend on the threads.
-CHUNK = 256
 RECALL_SAMPLE = 1000
 
 
@@ -197,9 +196,8 @@ def self_lists(
     """
     n = len(X)
     if n <= EXACT_ROWS:
-        blocks = Blocks.single(X)
-        return *_run(lambda rows: blocks.nearest(X[rows], q, own=_ids(rows)), n, q,
-                     bandwidth_neighbor, threads), 1.0  # fmt: skip
+        lists, d2 = nearest_rows(X, X, np.arange(n), q, threads)
+        return lists, _at(d2, bandwidth_neighbor), 1.0
     lists, sample, radius = _beam_lists(X, q, bandwidth_neighbor, levels, threads)
     lists, d2 = _widen(lists, X, bandwidth_neighbor, threads)
     return lists, d2, _recall(lists, X, sample, radius, q)
@@ -215,7 +213,11 @@ def cross_lists(
 ) -> tuple[NDArray[np.int32], NDArray[np.float64], float]:
     """Nearest rows of every validation row; returns as ``self_lists``."""
     n, m = len(X), len(X_val)
-    if n <= EXACT_ROWS or n * m <= EXACT_PAIRS:
+    if n <= EXACT_ROWS:
+        lists, d2 = nearest_rows(X, X_val, np.full(m, -1), q, threads)
+        return lists, _at(d2, bandwidth_neighbor), 1.0
+    if n * m <= EXACT_PAIRS:
+        # Of so many rows panels are faster than products: 1.9 s instead of 3.3 for 10^6 rows and 400 queries.
         blocks = Blocks.single(X)
         return *_run(lambda rows: blocks.nearest(X_val[rows], q), m, q,
                      bandwidth_neighbor, threads), 1.0  # fmt: skip
