@@ -12,14 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HCDV_PANEL 8
+#include "hcdv_clones.h"
 
-/* One binary, the widest registers at run time, where gcc and glibc can choose between clones. */
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && defined(__GLIBC__)
-#define HCDV_CLONES __attribute__((target_clones("default", "arch=x86-64-v3", "arch=x86-64-v4")))
-#else
-#define HCDV_CLONES
-#endif
+#define HCDV_PANEL 8
 
 /* Vector types of gcc and clang; -DHCDV_PLAIN_C, as the tests do, compiles what other compilers get. */
 #if defined(__GNUC__) && !defined(HCDV_PLAIN_C)

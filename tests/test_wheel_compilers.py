@@ -17,6 +17,7 @@ VARIANTS = [["-DHCDV_PLAIN_C"], ["-DHCDV_REGISTER=16"], ["-DHCDV_REGISTER=32"]]
 
 # Static functions, called from outside.
 SOURCE = """
+#include "hcdv_centres.h"
 #include "hcdv_panel.h"
 #include "hcdv_rank.h"
 #include "hcdv_sift.h"
@@ -26,6 +27,10 @@ void panels_d(const double *a, ptrdiff_t n, const double *x, ptrdiff_t d, double
 { hcdv_panels_d(a, n, x, d, cut, out, hits); }
 void panels_f(const float *a, ptrdiff_t n, const float *x, ptrdiff_t d, float cut, float *out, flag *hits)
 { hcdv_panels_f(a, n, x, d, cut, out, hits); }
+void centres_d(const double *a, const double *c, ptrdiff_t m, ptrdiff_t d, ptrdiff_t k, double *out)
+{ hcdv_centres_d(a, c, m, d, k, out); }
+void centres_f(const float *a, const double *c, ptrdiff_t m, ptrdiff_t d, ptrdiff_t k, double *out)
+{ hcdv_centres_f(a, c, m, d, k, out); }
 void least(const float *p, const float *s, ptrdiff_t n, float *out) { hcdv_least(p, s, n, out); }
 void sift(const float *p, const float *a, const float *b, ptrdiff_t n, float cut, float limit, flag *hits)
 { hcdv_sift(p, a, b, n, cut, limit, hits); }
@@ -81,6 +86,12 @@ def answers(code):
             cut = real(1.5 * d)
             function(pointer(panels), size(9), pointer(x), size(d), cut, pointer(out), pointer(hits))
             yield from (out, hits)
+    for dtype, function in ((np.float64, code.centres_d), (np.float32, code.centres_f)):
+        for m, d, n_centres in ((1, 1, 1), (7, 5, 15), (6, 23, 8)):
+            rows, centres = rng.normal(size=(m, d)).astype(dtype), rng.normal(size=(d, n_centres))
+            out = np.empty((m, n_centres))
+            function(pointer(rows), pointer(centres), size(m), size(d), size(n_centres), pointer(out))
+            yield out
     for n in (5, 16, 300, 1023):
         products, sizes, others = rng.normal(size=(3, n)).astype(np.float32)
         lanes = np.empty(16 * -(-n // 256), np.float32)
@@ -110,7 +121,7 @@ def answers(code):
 def test_plain_c_and_narrow_registers_give_the_same_bits(flags, compiler, tmp_path):
     vectors = list(answers(library(tmp_path, "vectors", COMPILERS[0])))
     plain = list(answers(library(tmp_path, "plain", compiler, flags)))
-    assert len(plain) == len(vectors) == 30
+    assert len(plain) == len(vectors) == 36
     for one, other in zip(plain, vectors, strict=True):
         assert_array_equal(one, other)
     # Not all hits are alike: the comparison is of something.

@@ -10,6 +10,12 @@ from cython cimport floating
 from libc.math cimport INFINITY
 from libc.stdint cimport int64_t
 
+cdef extern from "hcdv_centres.h" nogil:
+    void hcdv_centres_d(
+        const double *rows, const double *centres, Py_ssize_t m, Py_ssize_t d, Py_ssize_t K, double *out)
+    void hcdv_centres_f(
+        const float *rows, const double *centres, Py_ssize_t m, Py_ssize_t d, Py_ssize_t K, double *out)
+
 
 def squared_distances(const floating[:, ::1] Z, const double[:, ::1] centres_t,
                       double[:, ::1] distances):
@@ -19,7 +25,7 @@ def squared_distances(const floating[:, ::1] Z, const double[:, ::1] centres_t,
     ----------
     Z : float32 or float64 [m, d]
     centres_t : float64 [d, K]
-        Centroids as columns, so that the innermost loop runs over centroids side by side.
+        Centroids as columns, so that they are met side by side.
     distances : float64 [m, K], out
     """
     cdef Py_ssize_t m = Z.shape[0], d = Z.shape[1], K = centres_t.shape[1]
@@ -27,30 +33,12 @@ def squared_distances(const floating[:, ::1] Z, const double[:, ::1] centres_t,
         raise ValueError("Z [m, d], centres_t [d, K] and distances [m, K] disagree in shape.")
     if m > 0 and d > 0 and K > 0:
         with nogil:
-            _squared_distances(&Z[0, 0], &centres_t[0, 0], m, d, K, &distances[0, 0])
+            if floating is float:
+                hcdv_centres_f(&Z[0, 0], &centres_t[0, 0], m, d, K, &distances[0, 0])
+            else:
+                hcdv_centres_d(&Z[0, 0], &centres_t[0, 0], m, d, K, &distances[0, 0])
     elif m > 0 and K > 0:
         distances[:, :] = 0.0
-
-
-cdef void _squared_distances(const floating *Z,          # IN
-                             const double *centres_t,    # IN
-                             Py_ssize_t m, Py_ssize_t d, Py_ssize_t K,
-                             double *distances,          # OUT
-                             ) noexcept nogil:
-    cdef Py_ssize_t i, j, k
-    cdef double z, gap
-    cdef double *row
-    cdef const double *column
-    for i in range(m):
-        row = distances + i * K
-        for k in range(K):
-            row[k] = 0.0
-        for j in range(d):
-            z = Z[i * d + j]
-            column = centres_t + j * K
-            for k in range(K):
-                gap = z - column[k]
-                row[k] = row[k] + gap * gap
 
 
 def margins(const double[:, ::1] distances, double[::1] margin):
