@@ -71,18 +71,21 @@ class Checkpoint:
             )
         count = meta.get("count")
         if type(count) is not int or not 0 <= count <= MAX_COUNT:
-            raise ValueError(f"{Path(self.path)} is damaged: it holds no count of chains.")
+            raise self._damaged("it holds no count of chains")
         wanted = {**_arrays(points, nodes, even), "v_full": np.empty(len(points.mean))}
         for name, target in wanted.items():
             array = arrays.get(name)
             if array is None or array.shape != target.shape or array.dtype != np.float64:
-                raise ValueError(f"{Path(self.path)} is damaged: its array {name!r} does not fit.")
+                raise self._damaged(f"its array {name!r} does not fit")
             if not np.isfinite(array).all():
-                raise ValueError(f"{Path(self.path)} is damaged: its array {name!r} holds no finite numbers.")
+                raise self._damaged(f"its array {name!r} holds no finite numbers")
         for name, target in wanted.items():
             target[...] = arrays[name]
         points.count = nodes.count = count
         return wanted["v_full"]
+
+    def _damaged(self, why: str) -> ValueError:
+        return ValueError(f"{Path(self.path)} is damaged: {why}; delete it to start anew.")
 
     def save(
         self,
