@@ -5,6 +5,7 @@ python -m tests.robustness.interrupted CASE FOLDER
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -102,6 +103,8 @@ def say_when(stage: str) -> None:
 
 
 if __name__ == "__main__":
+    # A job in the background of a shell is started with SIGINT ignored, and so are its children.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     begin, work = CASES[sys.argv[1]]
     if begin is not None:
         say_when(begin)
