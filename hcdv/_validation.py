@@ -98,9 +98,14 @@ def as_array(X: Any, name: str) -> NDArray[Any]:
             f"{name} has {int(np.ma.count_masked(X))} masked values; fill or drop them first."
         )
     try:
-        return np.asarray(X)
+        return in_native_order(np.asarray(X))
     except ValueError:
         raise ValueError(f"{name} must have rows of one length, got a ragged list.") from None
+
+
+def in_native_order(array: NDArray[Any]) -> NDArray[Any]:
+    """The same numbers with their bytes in this machine's order: pandas and the kernels know no other."""
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
 def check_matrix(
@@ -109,16 +114,23 @@ def check_matrix(
     """``X`` as a C-contiguous 2-D array of ``dtype`` without NaN or infinity."""
     if hasattr(X, "toarray"):
         raise TypeError(f"{name} is a sparse matrix; pass {name}.toarray() or a reduced dense form.")
-    try:
-        array = np.ascontiguousarray(X, dtype=dtype)
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"{name} must hold numbers only: {error}.") from None
+    array = as_reals(X, name, dtype)
     if array.ndim != 2:
         raise ValueError(f"{name} must be 2-dimensional (rows x columns), got shape {array.shape}.")
     if n_columns is not None and array.shape[1] != n_columns:
         raise ValueError(f"{name} has {array.shape[1]} columns, expected {n_columns}.")
     check_finite(array, name)
     return array
+
+
+def as_reals(X: Any, name: str, dtype: DTypeLike = np.float64) -> NDArray[Any]:
+    """``X`` as a C-contiguous array of ``dtype``; complex numbers are refused, not cut."""
+    if getattr(getattr(X, "dtype", None), "kind", "") == "c":
+        raise TypeError(f"{name} must hold real numbers, got complex ones.")
+    try:
+        return np.ascontiguousarray(X, dtype=dtype)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{name} must hold numbers only: {error}.") from None
 
 
 def check_finite(array: NDArray[Any], name: str) -> None:

@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from hcdv._random import RandomState, check_seed
-from hcdv._validation import check_fraction, check_int, check_matrix, short
+from hcdv._validation import check_fraction, check_int, check_matrix, in_native_order, short
 from hcdv.engine import Threads
 from hcdv.partition import build_tree, group_tree
 
@@ -329,7 +329,7 @@ def check_branching(branching: int | Sequence[int]) -> list[int]:
     """Children per node, root first: a list of integers from 2."""
     if not isinstance(branching, (Sequence, np.ndarray)) or isinstance(branching, (str, bytes)):
         return [check_int(branching, "branching", 2)]
-    if len(branching) == 0:
+    if np.ndim(branching) != 1 or len(branching) == 0:
         raise ValueError("branching must be an integer or a non-empty sequence of integers.")
     return [check_int(width, f"branching[{k}]", 2) for k, width in enumerate(branching)]
 
@@ -369,7 +369,7 @@ def _codes(labels: Any, name: str) -> NDArray[np.int64]:
 def _as_labels(labels: Any) -> NDArray[Any]:
     """An array of labels; those of a list stay what they are (numpy would turn 1 into "1")."""
     if not isinstance(labels, (list, tuple)):
-        return np.asarray(labels)
+        return in_native_order(np.asarray(labels))
     if all(isinstance(label, Hashable) for label in labels):
         return np.fromiter(labels, dtype=object, count=len(labels))  # tuples stay whole, too
     try:

@@ -247,7 +247,7 @@ def _sentence(error: UtilityError, moments: ChainMoments) -> str:
 
 def _failed_rule(said: str, moments: ChainMoments) -> WalkError:
     walked = moments.n_permutations
-    return WalkError(f"the stopping rule {said} (after {walked} chains, which are kept).", moments)
+    return WalkError(f"the stopping rule tol {said} (after {walked} chains, which are kept).", moments)
 
 
 def draw_chain(hierarchy: Hierarchy, seed: int, pair: int) -> tuple[Indices, Indices]:

@@ -132,7 +132,9 @@ def class_wise_shapley(
                 total = values[mine].sum()
                 if abs(total) > NEAR_ZERO * np.abs(values[mine]).sum():
                     factors[c] = shares[c] / total
-        values, errors = values * factors[labels], errors * np.abs(factors[labels])
+        values = values * factors[labels]
+        # Before the second observation errors are not known, whatever the factor.
+        errors = np.multiply(errors, np.abs(factors[labels]), out=errors, where=np.isfinite(errors))
         return ValuationResult(
             values=values,
             ids=play.rows.ids,

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from hcdv._random import RandomState, check_seed, generator
-from hcdv._validation import check_fraction, check_labels
+from hcdv._validation import as_array, check_fraction, check_labels
 
 
 def flip_labels(
@@ -41,7 +41,7 @@ def flip_labels(
         If ``y`` has one class only and a label is to be flipped, or if ``fraction`` is out of
         range.
     """
-    labels = np.asarray(y)
+    labels = as_array(y, "y")
     labels = check_labels(labels, labels.size, "y")
     share = check_fraction(fraction, "fraction")
     rng = generator(check_seed(random_state), "flip_labels")

@@ -75,7 +75,7 @@ def hoeffding(n_samples: int, n_means: int, *, width: float, delta: float) -> fl
     bound: ``width * sqrt(log(2 n_means / delta) / (2 n_samples))``.
     """
     n_means = check_int(n_means, "n_nodes", 1)
-    return width * sqrt(log(2 * n_means / check_delta(delta)) / (2 * n_samples))
+    return width * sqrt((log(2 * n_means) - log(check_delta(delta))) / (2 * n_samples))
 
 
 def permutations_for(
@@ -117,7 +117,7 @@ def permutations_for(
     check_bool(antithetic, "antithetic")
     width = 2.0 * check_number(value_range, "value_range", 0.0)
     delta = check_delta(delta)
-    needed = width**2 * log(2 * n_nodes / delta) / (2 * eta**2)
+    needed = (width / eta) * (width / eta) * (log(2 * n_nodes) - log(delta)) / 2
     if needed > 2**53:
         raise ValueError(f"eta={eta:g} would need more than 2**53 permutations; ask for less.")
     n_samples = max(1, ceil(needed))

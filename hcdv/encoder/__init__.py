@@ -141,12 +141,14 @@ def parse_encoder(encoder: Any) -> EncoderPlan:
         return EncoderPlan(_first(encoder), (), beside=True)
     if len(encoder) < 2 or _is_learned(encoder[0]) or not all(map(_is_learned, encoder[1:])):
         raise ValueError(
-            "a list of encoders must be 'identity' or an embedding, and then learned spaces "
+            "encoder: a list of encoders must be 'identity' or an embedding, and then learned spaces "
             f"('contrastive', 'forest'), got {short(list(encoder))}."
         )
     learned = [_recipe(item) for item in encoder[1:]]
     if len({type(item) for item in learned}) < len(learned):
-        raise ValueError(f"a list of encoders must name each learned space once, got {short(list(encoder))}.")
+        raise ValueError(
+            f"encoder: a list of encoders must name each learned space once, got {short(list(encoder))}."
+        )
     # The contrastive one first: it looks at what the first encoder gives, and the forest at its columns.
     learned.sort(key=lambda item: isinstance(item, str))
     return EncoderPlan(_first(encoder[0]), tuple(learned), beside=True)
@@ -162,6 +164,8 @@ def _recipe(item: Any) -> Contrastive | str:
 
 def _first(item: Any) -> Any:
     if not isinstance(item, str) and is_embedding(item):
+        if is_table(item):  # a frame of pandas has a transform of its own
+            raise TypeError(f"encoder must be a name, an encoder or an embedding, got {type(item).__name__}.")
         return item
     check_choice(item, "encoder", NAMES)
     return "identity"

@@ -11,6 +11,7 @@ import scipy.sparse
 from numpy.typing import NDArray
 from sklearn.base import clone
 
+from hcdv._errors import UtilityError, said
 from hcdv._torch_kind import is_module
 from hcdv._validation import as_array, check_finite
 from hcdv.encoder._input import as_frame, as_rows, in_order, is_table
@@ -92,7 +93,12 @@ class EmbeddingEncoder:
         elif hasattr(self.embedding_, "transform"):
             rows = self.embedding_.transform(X)
         else:
-            rows = self.embedding_(X)
+            try:
+                rows = self.embedding_(X)
+            except Exception as error:
+                raise UtilityError(
+                    f"encoder: the embedding raised {type(error).__name__} on {name}{said(error)}."
+                ) from error
         if hasattr(rows, "detach"):
             rows = _from_torch(rows)
         if not scipy.sparse.issparse(rows) and not is_table(rows):

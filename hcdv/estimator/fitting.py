@@ -22,7 +22,7 @@ from hcdv._labels import encode_labels
 from hcdv._memory import release_freed_memory
 from hcdv._progress import Progress
 from hcdv._random import RandomState, check_seed, derive_seed
-from hcdv._validation import check_choice, check_int, check_number
+from hcdv._validation import check_bool, check_choice, check_int, check_number, check_path
 from hcdv.allocation import MODES as LITERAL_MODES
 from hcdv.allocation import (
     ChainMoments,
@@ -355,7 +355,7 @@ class Fitting(BaseEstimator):  # type: ignore[misc]
 
     def _literal(self) -> Literal | None:
         """The literal allocation asked for, if one is; what goes with chains only is refused then."""
-        if self.allocation == "winter":
+        if isinstance(self.allocation, str) and self.allocation == "winter":
             return None
         for name in ("tol", "checkpoint"):
             if getattr(self, name) is not None:
@@ -391,12 +391,13 @@ class Fitting(BaseEstimator):  # type: ignore[misc]
         check_choice(self.device, "device", DEVICES)
         check_int(self.n_permutations, "n_permutations", 2)
         check_int(self.verbose, "verbose", 0)
+        check_bool(self.keep_chains, "keep_chains")
         plan_utility(self.utility, is_mixed=False, weights=self.weights)
         if self.device == "cuda":
             resolve_device(self.device)
         for path, name in ((self.cache, "cache"), (self.checkpoint, "checkpoint")):
-            if path is not None and not isinstance(path, (str, os.PathLike)):
-                raise TypeError(f"{name} must be a path, got {type(path).__name__}.")
+            if path is not None:
+                check_path(path, name)
         stopping_rule(self.tol)
         self._literal()
 

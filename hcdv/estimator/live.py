@@ -317,7 +317,10 @@ def group_columns(groups: ArrayLike, n: int) -> NDArray[Any]:
     missing = int(frame.isna().any(axis=1).sum())
     if missing:
         raise ValueError(f"groups has {missing} missing entries.")
-    return np.asarray(frame, dtype=object)
+    columns = np.asarray(frame, dtype=object)
+    if any(type(label).__hash__ is None for label in columns.flat):
+        raise TypeError("groups must hold hashable labels.")
+    return columns
 
 
 def group_codes(groups: NDArray[Any]) -> NDArray[np.int64]:

@@ -16,7 +16,7 @@ from sklearn.utils.validation import validate_data
 from hcdv._labels import encode_known
 from hcdv._memory import release_freed_memory
 from hcdv._progress import Progress
-from hcdv._validation import check_choice, check_fraction, check_int, check_number
+from hcdv._validation import check_bool, check_choice, check_fraction, check_int, check_number
 from hcdv.allocation import Renewal, observe_pair, renewed
 from hcdv.encoder import Spaces
 from hcdv.engine import Threads, single_threaded_blas
@@ -112,7 +112,10 @@ class Updating(Fitting):
         begin, live = time.monotonic(), self._live
         n = count_rows(X, "X")
         if not hasattr(X, "columns"):  # a frame's are found by their names
-            validate_data(self, X, reset=False, skip_check_array=True)
+            try:
+                validate_data(self, X, reset=False, skip_check_array=True)
+            except (TypeError, ValueError) as error:
+                raise type(error)(f"{str(error).rstrip('.')}.") from None
         options = Options.checked(self, refresh, tau, rebalance_every, tolerance, exact)
         labels = encode_known(y, n, self.classes_, "y", is_fitted=True)
         names = new_ids(ids, X, n, self.result_.ids, live.next_id)
@@ -398,7 +401,7 @@ class Options:
             check_number(tau, "tau", 0.0, 2.0),
             check_int(rebalance_every, "rebalance_every", 0),
             check_number(tolerance, "tolerance", 0.0, np.inf),
-            bool(exact),
+            check_bool(exact, "exact"),
         )
 
 

@@ -83,8 +83,9 @@ def _is_compiled(game: BatchGame) -> TypeGuard[CompiledGame]:
 
 def _answers(game: BatchGame, coalitions: NDArray[np.bool_]) -> NDArray[np.float64]:
     """What a Python game answers, as float64 [B]."""
-    if not callable(game):
-        raise TypeError(f"game must be callable or a numba cfunc, got {type(game).__name__}.")
+    if isinstance(game, type) or not callable(game):
+        got = f"the class {game.__name__}" if isinstance(game, type) else type(game).__name__
+        raise TypeError(f"game must be callable or a numba cfunc, got {got}.")
     shown = coalitions.view()
     shown.setflags(write=False)  # a game that writes into its argument would answer for another one
     answer = game(shown)

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from hcdv._dispersion import MODES
 from hcdv._kernels import coalition, leaf
-from hcdv._validation import check_choice, check_labels, check_matrix, check_number
+from hcdv._validation import as_array, check_choice, check_labels, check_matrix, check_number
 from hcdv.shapley.exact import MAX_PLAYERS
 
 MAX_COUNT_VECTORS = 10**6
@@ -58,6 +58,7 @@ def dispersion_table(
     centre = check_number(centre, "centre")
     table = np.empty(1 << m)
     coalition.dispersion_table(distance, count, mode, kappa, centre, table)
+    _check_sums(table, "pair_distance")
     return table
 
 
@@ -72,7 +73,9 @@ def leaf_count_vectors(labels: ArrayLike) -> int:
     -------
     int
     """
-    return prod(int(count) + 1 for count in np.unique(np.asarray(labels), return_counts=True)[1])
+    array = as_array(labels, "labels")
+    counts = np.unique(check_labels(array, array.size, "labels"), return_counts=True)[1]
+    return prod(int(count) + 1 for count in counts)
 
 
 def leaf_dispersion_values(
@@ -124,4 +127,10 @@ def leaf_dispersion_values(
     leaf.leaf_values(
         d, codes.astype(np.int64), counts.astype(np.int64), mode, kappa, centre, work, values
     )
+    _check_sums(values, "distance")
     return values
+
+
+def _check_sums(sums: NDArray[np.float64], name: str) -> None:
+    if not np.isfinite(sums).all():
+        raise ValueError(f"{name} holds numbers too large to be summed up (or centre or kappa is one).")

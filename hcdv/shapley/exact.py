@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hcdv._kernels.coalition import shapley_from_table
-from hcdv._validation import check_int
+from hcdv._validation import as_reals, check_int
 from hcdv.shapley._ask import BatchGame, ask_masks, check_no_overflow, name_coalition
 
 MAX_PLAYERS = 24
@@ -37,10 +37,7 @@ def exact_values(values_table: ArrayLike) -> NDArray[np.float64]:
     Shapley, "A value for n-person games" (1953). One pass over the table: a millisecond for 20
     players.
     """
-    try:
-        table = np.ascontiguousarray(values_table, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise TypeError("values_table must hold numbers only.") from None
+    table = as_reals(values_table, "values_table")
     if table.ndim != 1:
         raise ValueError(f"values_table must be 1-dimensional, got shape {table.shape}.")
     n_players = len(table).bit_length() - 1

@@ -54,7 +54,7 @@ def knn_shapley_values(
     2019), Theorem 1. Rows at the same distance stand in the order of X: the lower row counts as
     nearer.
     """
-    k = check_int(k, "k", 1)
+    k = min(check_int(k, "k", 1), 2**53)  # beyond, a float would not know it
     rows = check_matrix(X, "X")
     queries = check_matrix(X_val, "X_val", n_columns=rows.shape[1])
     n, n_val = len(rows), len(queries)

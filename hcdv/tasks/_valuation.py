@@ -7,6 +7,8 @@ from typing import Any
 
 from sklearn.base import clone
 
+from hcdv._errors import UtilityError, said
+
 
 def valuation(model: Any) -> Callable[..., Any]:
     """A function of X, y, X_val and y_val that gives a ValuationResult or float [n].
@@ -26,5 +28,12 @@ def valuation(model: Any) -> Callable[..., Any]:
 
         return value
     if callable(model):
-        return model
+
+        def ask(*rows: Any) -> Any:
+            try:
+                return model(*rows)
+            except Exception as error:
+                raise UtilityError(f"model raised {type(error).__name__}{said(error)}.") from error
+
+        return ask
     raise TypeError(f"model must be an HCDV or a function of X, y, X_val, y_val, got {type(model).__name__}.")

@@ -221,6 +221,8 @@ def rank_augmentations(
         raise TypeError(
             "the labels of the candidates and of y must be of one kind, all text, all numbers or all dates."
         )
+    if not len(labels[0]):
+        raise ValueError("X must hold training rows, got none.")
     all_labels = np.concatenate(labels)
     fitted = clone(model).set_params(checkpoint=None).fit(_stacked(rows), all_labels, X_val, y_val)
     values, n = fitted.values_, len(labels[0])
@@ -296,4 +298,10 @@ def _like(first: Any, other: Any, name: str) -> Any:
 def _stacked(rows: list[Any]) -> Any:
     if isinstance(rows[0], pd.DataFrame):
         return pd.concat(rows, ignore_index=True)
-    return stack_sparse(rows, format="csr") if issparse(rows[0]) else np.concatenate(rows)
+    if issparse(rows[0]):
+        return stack_sparse(rows, format="csr")
+    try:
+        return np.concatenate(rows)
+    except TypeError:
+        kinds = ", ".join(str(part.dtype) for part in rows)
+        raise TypeError(f"X and the augmented rows must hold values of one kind, got {kinds}.") from None

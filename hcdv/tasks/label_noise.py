@@ -260,7 +260,7 @@ def detect_label_noise(
     return replace(
         noise,
         n_flipped=n_flipped,
-        roc_auc=float(roc_auc_score(truth, -worth)) if 0 < n_flipped < n else nan,
+        roc_auc=float(roc_auc_score(truth, -rankdata(worth))) if 0 < n_flipped < n else nan,
         precision_at_k=float(truth[lowest].mean()),
         k=k,
         scores=_scores(truth, is_issue),

@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import pearsonr, spearmanr
 
-from hcdv._validation import check_int, short
+from hcdv._validation import check_bool, check_int, in_native_order, short
 from hcdv.tasks._text import text_table
 from hcdv.tasks._values import frozen, values_of
 
@@ -168,6 +168,7 @@ def marketplace_payouts(
     if decimals is None:
         decimals = DECIMALS.get(currency.strip().upper(), 2)
     decimals = check_int(decimals, "decimals", 0, MOST_DECIMALS)
+    check_bool(nonnegative, "nonnegative")
     if total is None:
         raise ValueError("total must be the sum of money to share out, got None.")
     coins = _coins(total, "total", decimals)
@@ -252,7 +253,7 @@ def _names(by: Any) -> NDArray[Any]:
     # Objects stay what they are: out of 1 and "1" numpy would make one seller.
     if isinstance(by, Sequence) and not isinstance(by, (str, bytes)):
         return np.fromiter(by, dtype=object, count=len(by))
-    return np.asarray(by)
+    return in_native_order(np.asarray(by))
 
 
 def _coins(amount: Any, name: str, decimals: int) -> int:

@@ -11,7 +11,7 @@ from sklearn.isotonic import IsotonicRegression
 
 from hcdv._labels import encode_labels
 from hcdv._random import RandomState, check_seed, derive_seed
-from hcdv._validation import check_fraction, check_int
+from hcdv._validation import as_array, check_fraction, check_int
 from hcdv.datasets import flip_labels
 from hcdv.tasks._valuation import valuation
 from hcdv.tasks._values import frozen, values_of
@@ -125,9 +125,9 @@ def plant_flips(
     fraction = check_fraction(fraction, "fraction", 0.0, 0.5)
     n_repeats = check_int(n_repeats, "n_repeats", 1)
     seed = check_seed(random_state)
-    if np.ndim(y) == 0:
+    labels = as_array(y, "y")
+    if labels.ndim == 0:
         raise ValueError(f"y must be the labels of the rows, got {type(y).__name__}.")
-    labels = np.asarray(y)
     classes = encode_labels(y, len(labels))[0]
     if round(fraction * len(labels)) < 1:
         raise ValueError(f"fraction is {fraction} of {len(labels)} rows, which is not a single one.")

@@ -240,8 +240,12 @@ def _groups(place: NDArray[np.int64], codes: NDArray[np.int64]) -> tuple[NDArray
 
 def _unit(values: NDArray[np.float64], alone: NDArray[np.int64]) -> float:
     """Mean absolute value of the rows without duplicates, or of all where there are none."""
-    unit = float(np.abs(values[alone] if len(alone) else values).mean())
-    return unit or 1.0
+    sizes = np.abs(values[alone] if len(alone) else values)
+    largest = float(sizes.max())
+    # In units of the largest: a sum of values need not be a float.
+    if not largest:
+        return 1.0
+    return float((sizes / largest).mean()) * largest or largest
 
 
 def _of_peers(

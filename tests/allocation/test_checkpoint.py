@@ -152,7 +152,7 @@ def _divides(look):
 @pytest.mark.parametrize(
     ("rule", "sentence"),
     [
-        (_divides, r"the stopping rule raised ZeroDivisionError: division by zero \(after 12 chains"),
+        (_divides, r"the stopping rule tol raised ZeroDivisionError: division by zero \(after 12 chains"),
         (lambda look: look.n_permutations == 12 or None, "must return a text or None, got bool"),
     ],
 )

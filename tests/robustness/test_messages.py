@@ -9,8 +9,14 @@ import pytest
 from hcdv import HCDV, ValuationResult
 from hcdv._validation import check_bool, check_int, check_path, short
 from hcdv.cli._forget import _listed
+from hcdv.datasets import flip_labels
+from hcdv.diagnostics import permutations_for
+from hcdv.games import UtilityError
+from hcdv.hierarchy import Hierarchy
 from hcdv.io import FileProblem, read_table, write_values
 from hcdv.io.source import open_source
+from hcdv.shapley import exact, exact_values, leaf_count_vectors, leaf_dispersion_values
+from hcdv.tasks import plant_flips
 
 
 def test_values_stand_on_one_line():
@@ -39,6 +45,54 @@ def test_true_and_false():
     assert check_bool(np.True_, "b") is True
     with pytest.raises(TypeError, match="b must be True or False, got 1"):
         check_bool(1, "b")
+
+
+ROWS = np.random.default_rng(0).normal(size=(24, 3)), np.arange(24) % 2
+RAGGED = [[0.0], [0.0, 0.0]] * 12
+
+
+@pytest.mark.parametrize(
+    ("ask", "sentence"),
+    [
+        (lambda: HCDV(allocation=np.zeros((2, 2))).fit(*ROWS), "allocation must be one of"),
+        (lambda: HCDV(keep_chains=pd.NA).fit(*ROWS), "keep_chains must be True or False, got <NA>"),
+        (lambda: HCDV(cache="").fit(*ROWS), "cache must be a path, got ''"),
+        (lambda: HCDV(encoder=pd.DataFrame()).fit(*ROWS), "encoder must be a name, an encoder or an embedding"),
+        (lambda: HCDV().fit("", "y"), "X must be a path, got ''"),
+        (lambda: Hierarchy.build(ROWS[0] + 1j), "Z must hold real numbers, got complex ones"),
+        (lambda: Hierarchy.build(ROWS[0], branching=np.array(3)), "branching must be an integer or"),
+        (lambda: flip_labels(RAGGED, 0.1), "y must have rows of one length"),
+        (lambda: plant_flips(HCDV(), ROWS[0], RAGGED), "y must have rows of one length"),
+        (lambda: leaf_count_vectors([0, None, 1]), "labels has 1 missing labels"),
+        (lambda: leaf_dispersion_values(np.full((4, 4), 1e308), [0, 1, 0, 1]), "distance holds numbers too"),
+        (lambda: exact(object, 3), "game must be callable or a numba cfunc, got the class object"),
+        (lambda: exact_values(np.full(8, 1j)), "values_table must hold real numbers"),
+        (lambda: permutations_for(1e-300, value_range=1e300), "would need more than"),
+    ],
+)
+def test_one_sentence_names_the_argument(ask, sentence):
+    with pytest.raises((ValueError, TypeError), match=sentence) as caught:
+        ask()
+    assert "\n" not in str(caught.value) and str(caught.value).endswith(".")
+
+
+def test_numbers_from_elsewhere_are_those_of_here():
+    # Bytes in the other order: pandas and the kernels refuse them.
+    X, y = ROWS
+    other = y.astype(y.dtype.newbyteorder())
+    assert not other.dtype.isnative
+    noisy, is_flipped = flip_labels(other, 0.2, random_state=0)
+    np.testing.assert_array_equal(is_flipped, flip_labels(y, 0.2, random_state=0)[1])
+    fits = [HCDV(random_state=0, n_permutations=2).fit(X, labels, groups=labels) for labels in (y, other)]
+    np.testing.assert_array_equal(fits[0].values_, fits[1].values_)
+
+
+def test_what_a_users_function_raises_is_told():
+    with pytest.raises(UtilityError, match=r"^model raised TypeError: len\(\) takes exactly one") as caught:
+        plant_flips(len, *ROWS)
+    assert isinstance(caught.value.__cause__, TypeError)
+    with pytest.raises(UtilityError, match="^encoder: the embedding raised ZeroDivisionError on X: division"):
+        HCDV(encoder=lambda X: 1 / 0).fit(*ROWS)
 
 
 NO_NOTES = ["[", "[1]", '{"index_columns": 5}', "[" * 100_000]

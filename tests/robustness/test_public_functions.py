@@ -4,6 +4,7 @@ import importlib
 import inspect
 import re
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from hcdv import ValuationResult
+from hcdv.games import UtilityError
 from tests.robustness.calls import AMOUNTS, CALLS
 from tests.robustness.hostile import hostile
 
@@ -39,8 +41,8 @@ def check(name, bad):
             warnings.simplefilter("error", RuntimeWarning)
         try:
             answer = call.function(**{**call.good, **bad})
-        except (ValueError, TypeError, *call.errors) as error:
-            check_sentence(str(error), call, error)
+        except (ValueError, TypeError, UtilityError, *call.errors) as error:
+            check_sentence(str(error), call, error, bad)
             return
     if isinstance(answer, ValuationResult):
         answer = answer.values
@@ -48,14 +50,19 @@ def check(name, bad):
         assert np.isfinite(answer).all()
 
 
-def check_sentence(said, call, error):
+def check_sentence(said, call, error, bad):
     """One sentence for a user: about an argument, without the words of the libraries below."""
+    # A path may stand for its argument, and hold what it likes.
+    paths = [str(value) for key, value in bad.items() if isinstance(value, (str, Path)) and len(str(value)) > 1]
+    for path in paths:
+        said = said.replace(path, "path")
     assert "\n" not in said, said
     if isinstance(error, OSError):
         return
     assert said.endswith("."), said
     # An argument that is missing or unknown is Python's to name.
-    names = [*call.words, *call.good, *inspect.signature(call.function).parameters]
+    names = [*call.words, "column", *["path"] * bool(paths), *call.good]
+    names += inspect.signature(call.function).parameters
     assert any(re.search(rf"\b{re.escape(name.rstrip('_'))}\b", said) for name in names), said
 
 

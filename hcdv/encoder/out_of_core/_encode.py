@@ -11,7 +11,8 @@ import scipy.sparse
 from numpy.typing import DTypeLike, NDArray
 
 from hcdv._files import check_place
-from hcdv._validation import NUMBER_TYPES, as_array, check_choice, check_int, short
+from hcdv._validation import NUMBER_TYPES, as_array, check_bool, check_choice, check_int, short
+from hcdv.encoder._input import is_table
 from hcdv.encoder._spaces import Encoder
 from hcdv.encoder.out_of_core._blocks import (
     length,
@@ -86,6 +87,7 @@ def encode_to_disk(
     _check_encoder(encoder)
     dtype = _dtype_name(dtype)
     check_int(block_rows, "block_rows", 1)
+    check_bool(resume, "resume")
     if progress is not None and not callable(progress):
         raise TypeError(f"progress must be a function that takes the rows done, got {short(progress)}.")
     others = getattr(encoder, "others", ())
@@ -173,8 +175,8 @@ def _narrowed(rows: NDArray[Any], dtype: str, first: int) -> NDArray[Any]:
 
 
 def _check_encoder(encoder: Any) -> None:
-    if isinstance(encoder, type) or not callable(getattr(encoder, "transform", None)):
-        what = f"the class {encoder.__name__}" if isinstance(encoder, type) else f"{encoder!r:.80}"
+    if isinstance(encoder, type) or is_table(encoder) or not callable(getattr(encoder, "transform", None)):
+        what = f"the class {encoder.__name__}" if isinstance(encoder, type) else short(encoder)
         raise TypeError(f"encoder must be a fitted encoder or another object with transform, got {what}.")
     for part in parts(encoder):
         check_fitted(part)

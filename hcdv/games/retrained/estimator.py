@@ -63,7 +63,7 @@ class Estimator:
             kind = self.model.__name__ if isinstance(self.model, type) else type(self.model).__name__
             raise TypeError(f"utility must be a classifier (an object with fit and predict), got {kind}.")
         object.__setattr__(self, "_metric", make_metric(self.metric))
-        if self.name == "":
+        if isinstance(self.name, str) and not self.name:
             object.__setattr__(self, "name", type(self.model).__name__)
         check_name(self.name)
         check_n_jobs(self.n_jobs)

@@ -15,6 +15,7 @@ import pyarrow.parquet
 from numpy.typing import NDArray
 
 from hcdv._digest import fingerprint
+from hcdv._errors import said
 from hcdv._validation import as_array
 from hcdv.io.source._arrays import mapped
 from hcdv.io.source._files import file_rows
@@ -217,7 +218,11 @@ def _numbers(blocks: Moving) -> Iterator[int]:
 
 def _pairs(begin: Callable[[], Iterable[Any]]) -> Iterator[Pair]:
     """Blocks with rows in them, as tables or arrays."""
-    for k, item in enumerate(begin()):
+    try:
+        blocks = begin()
+    except TypeError as error:  # a function that wants arguments, say
+        raise TypeError(f"X must give blocks when it is called without arguments{said(error)}.") from error
+    for k, item in enumerate(blocks):
         pair = _pair(item, f"X (block {k:,})")
         if len(pair.X):
             yield pair

@@ -11,6 +11,7 @@ from urllib.parse import unquote
 
 import pyarrow.fs
 
+from hcdv._validation import check_path
 from hcdv.io._problem import FileProblem, one_line
 
 PARQUET = (".parquet", ".pq", ".parq")
@@ -45,6 +46,7 @@ def places_of(path: str, storage_options: Mapping[str, Any] | None) -> list[Plac
     FileProblem
         If there are none, or some of either, or an address cannot be reached.
     """
+    check_path(path, "X")
     if is_address(path):
         places = _remote(path, storage_options or {})
     elif storage_options:
