@@ -21,6 +21,8 @@ Heard = tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]
 CHUNK = 256
 # Pairs of a product at a time: 8 MB for each thread.
 PRODUCTS = 1 << 21
+# Rows that one bound is made of (csrc/hcdv_sift.h).
+ROWS_A_GROUP = 16
 # Roundings of 2^-24 in a squared distance by a product, beside one for each column.
 ROUNDINGS = 16
 
