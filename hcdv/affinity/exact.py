@@ -68,7 +68,7 @@ def nearest_and_heard(
         with np.errstate(over="ignore", invalid="ignore"):
             mine *= -2.0
             products = mine @ at.T
-        m, groups = len(mine), n // 16 + 16
+        m, groups = len(mine), n // ROWS_A_GROUP + ROWS_A_GROUP
         heard, heard_d2, n_heard = np.empty(m * n, np.int32), np.empty(m * n, np.float32), np.empty(m, np.int64)
         size = max(4 * q, groups)
         kernels.sift_products(

@@ -249,7 +249,9 @@ def texts_of(column: pd.Series, name: str) -> Texts:
         try:
             codes, found = pd.factorize(column, use_na_sentinel=True)
         except TypeError:
-            kind = next(type(value) for value in column if type(value).__hash__ is None).__name__
+            present = column.dropna()
+            unhashable = (type(value) for value in present if type(value).__hash__ is None)
+            kind = next(unhashable, type(present.iloc[0])).__name__
             remedy = " (vectors are an array of their own)" if kind in ("ndarray", "list", "tuple") else ""
             raise TypeError(
                 f"column {name!r} holds {kind} objects; an argument must be a string or a number{remedy}."

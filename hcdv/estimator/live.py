@@ -317,15 +317,15 @@ def group_columns(groups: ArrayLike, n: int) -> NDArray[Any]:
     missing = int(frame.isna().any(axis=1).sum())
     if missing:
         raise ValueError(f"groups has {missing} missing entries.")
-    columns = np.asarray(frame, dtype=object)
-    if any(type(label).__hash__ is None for label in columns.flat):
-        raise TypeError("groups must hold hashable labels.")
-    return columns
+    return np.asarray(frame, dtype=object)
 
 
 def group_codes(groups: NDArray[Any]) -> NDArray[np.int64]:
     """Codes int64 [n, L] in the order in which groups first occur."""
-    return np.column_stack([pd.factorize(column)[0] for column in groups.T]).astype(np.int64)
+    try:
+        return np.column_stack([pd.factorize(column)[0] for column in groups.T]).astype(np.int64)
+    except TypeError:
+        raise TypeError("groups must hold hashable labels.") from None
 
 
 def _without_given(rows: TrainingRows, plan: UtilityPlan) -> TrainingRows:

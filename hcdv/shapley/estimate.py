@@ -14,7 +14,7 @@ from hcdv.shapley._ask import BatchGame
 from hcdv.shapley._permutations import antithetic_permutations
 from hcdv.shapley._regression import odd_regression
 from hcdv.shapley._stratified import stratified_contributions
-from hcdv.shapley.exact import MAX_PLAYERS, exact
+from hcdv.shapley.exact import MAX_PLAYERS, check_players, exact
 
 Floats = NDArray[np.float64]
 Method = Callable[[BatchGame, int, int, int], tuple[Floats, Floats, int]]
@@ -27,8 +27,6 @@ METHODS: dict[str, Method] = {
 
 # Above, the matrices of the regression cost seconds.
 MAX_REGRESSION_PLAYERS = 512
-# A permutation of so many is held in memory.
-MOST_PLAYERS = 2**31
 
 
 @dataclass(frozen=True)
@@ -102,7 +100,7 @@ def estimate(
     -----
     Sources and measured errors: ``docs/estimators.md``.
     """
-    m = check_int(n_players, "n_players", 1, MOST_PLAYERS)
+    m = check_players(n_players)
     asked = check_int(n_permutations, "n_permutations", 1)
     seed = check_seed(random_state)
     check_choice(method, "method", ["auto", *METHODS])

@@ -10,6 +10,8 @@ from hcdv._validation import as_reals, check_int
 from hcdv.shapley._ask import BatchGame, ask_masks, check_no_overflow, name_coalition
 
 MAX_PLAYERS = 24
+# Of any method: coalitions are rows of so many entries.
+MOST_PLAYERS = 2**31
 
 
 def exact_values(values_table: ArrayLike) -> NDArray[np.float64]:
@@ -93,4 +95,4 @@ def exact(game: BatchGame, n_players: int) -> NDArray[np.float64]:
 
 def check_players(n_players: int) -> int:
     """``n_players`` as an int of at least 1."""
-    return check_int(n_players, "n_players", 1)
+    return check_int(n_players, "n_players", 1, MOST_PLAYERS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, wraps
 from typing import Any
 
 import numpy as np
@@ -95,6 +95,7 @@ def fit(**arguments: Any) -> ValuationResult:
     return HCDV(**arguments).fit(**given).result_
 
 
+@wraps(baselines.group_shapley)
 def few_groups(**arguments: Any) -> ValuationResult:
     """Group Shapley, but not of 2^24 coalitions where every row is a group."""
     groups = arguments["groups"]
@@ -191,7 +192,8 @@ def _calls() -> dict[str, Call]:
             baselines.data_banzhaf, {**played, "n_samples": 8, "tol": None}, failing
         ),
         "baselines.data_oob": Call(
-            baselines.data_oob, {**_without(played, "utility"), "model": None, "n_estimators": 12, "tol": None}
+            baselines.data_oob, {**_without(played, "utility"), "model": None, "n_estimators": 12, "tol": None},
+            failing,
         ),
         "baselines.data_shapley": Call(
             baselines.data_shapley, {**played, "n_permutations": 2, "truncation": None, "tol": None}, failing
@@ -211,7 +213,9 @@ def _calls() -> dict[str, Call]:
         ),
         "baselines.leave_one_out": Call(baselines.leave_one_out, played, failing),
         "baselines.out_of_fold_confidence": Call(
-            baselines.out_of_fold_confidence, {**_without(played, "utility"), "model": model, "n_folds": 2}
+            baselines.out_of_fold_confidence,
+            {**_without(played, "utility"), "model": model, "n_folds": 2},
+            failing,
         ),
         "baselines.random_values": Call(baselines.random_values, played, failing),
         "baselines.stratified_shapley": Call(
@@ -261,6 +265,7 @@ def _calls() -> dict[str, Call]:
         "encoder.make_encoder": Call(
             lambda X, encoder_, device: encoder.make_encoder(X, encoder_, device=device).fit(X).transform(X),
             {"X": X, "encoder_": "identity", "device": "cpu"},
+            failing,
             words=("encoders",),
         ),
         "encoder.encode_to_disk": Call(
@@ -349,6 +354,7 @@ def _calls() -> dict[str, Call]:
                     "n_jobs": 1,
                     **SEEDED,
                 },
+                failing,
             )
             for name, order in (("addition_curve", "highest"), ("removal_curve", "lowest"))
         },
@@ -369,7 +375,7 @@ def _calls() -> dict[str, Call]:
             },
         ),
         "tasks.plant_flips": Call(
-            tasks.plant_flips, {"model": small(), **ROWS, "fraction": 0.1, "n_repeats": 1, **SEEDED}
+            tasks.plant_flips, {"model": small(), **ROWS, "fraction": 0.1, "n_repeats": 1, **SEEDED}, failing
         ),
         "tasks.rank_augmentations": Call(
             tasks.rank_augmentations,
@@ -390,6 +396,7 @@ def _calls() -> dict[str, Call]:
         "tasks.stability": Call(
             tasks.stability,
             {"model": small(), **ROWS, "groups": None, "n_repeats": 2, "epsilon": 1e-12, **SEEDED},
+            failing,
         ),
     }
     return made

@@ -59,6 +59,7 @@ RAGGED = [[0.0], [0.0, 0.0]] * 12
         (lambda: HCDV(cache="").fit(*ROWS), "cache must be a path, got ''"),
         (lambda: HCDV(encoder=pd.DataFrame()).fit(*ROWS), "encoder must be a name, an encoder or an embedding"),
         (lambda: HCDV().fit("", "y"), "X must be a path, got ''"),
+        (lambda: HCDV().fit(pd.DataFrame({"a": [([],)] * 24}), ROWS[1]), "column 'a' holds tuple objects"),
         (lambda: Hierarchy.build(ROWS[0] + 1j), "Z must hold real numbers, got complex ones"),
         (lambda: Hierarchy.build(ROWS[0], branching=np.array(3)), "branching must be an integer or"),
         (lambda: flip_labels(RAGGED, 0.1), "y must have rows of one length"),
@@ -74,6 +75,17 @@ def test_one_sentence_names_the_argument(ask, sentence):
     with pytest.raises((ValueError, TypeError), match=sentence) as caught:
         ask()
     assert "\n" not in str(caught.value) and str(caught.value).endswith(".")
+
+
+def test_groups_without_a_hash_leave_the_model_as_it_was():
+    X, y = ROWS
+    model = HCDV(random_state=0, n_permutations=2, keep_chains=True).fit(X, y, groups=y)
+    before, odd = model.values_.copy(), np.empty(2, object)
+    odd[:] = 0, ([],)
+    with pytest.raises(TypeError, match=r"^groups must hold hashable labels\.$"):
+        model.partial_fit(X[:2], y[:2], groups=odd)
+    np.testing.assert_array_equal(model.values_, before)
+    assert len(model.partial_fit(X[:2], y[:2], groups=[0, 1]).values_) == 26
 
 
 def test_numbers_from_elsewhere_are_those_of_here():

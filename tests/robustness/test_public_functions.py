@@ -12,7 +12,6 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from hcdv import ValuationResult
-from hcdv.games import UtilityError
 from tests.robustness.calls import AMOUNTS, CALLS
 from tests.robustness.hostile import hostile
 
@@ -22,6 +21,10 @@ PASSED_OVER = {
     "datasets": {"load_adult", "load_bbc", "load_cifar10", "load_criteo", "load_fashion_mnist", "load_imdb"},
     "games": {"as_features", "learns_width", "plan_utility", "with_likeliest_weights"},
 }
+
+
+# Arguments that are files, or may be.
+PATHS = ("path", "cache", "checkpoint", "X", "X_val")
 
 
 @st.composite
@@ -41,7 +44,7 @@ def check(name, bad):
             warnings.simplefilter("error", RuntimeWarning)
         try:
             answer = call.function(**{**call.good, **bad})
-        except (ValueError, TypeError, UtilityError, *call.errors) as error:
+        except (ValueError, TypeError, *call.errors) as error:
             check_sentence(str(error), call, error, bad)
             return
     if isinstance(answer, ValuationResult):
@@ -53,7 +56,7 @@ def check(name, bad):
 def check_sentence(said, call, error, bad):
     """One sentence for a user: about an argument, without the words of the libraries below."""
     # A path may stand for its argument, and hold what it likes.
-    paths = [str(value) for key, value in bad.items() if isinstance(value, (str, Path)) and len(str(value)) > 1]
+    paths = [str(bad[key]) for key in PATHS if isinstance(bad.get(key), (str, Path)) and bad[key]]
     for path in paths:
         said = said.replace(path, "path")
     assert "\n" not in said, said
@@ -61,7 +64,8 @@ def check_sentence(said, call, error, bad):
         return
     assert said.endswith("."), said
     # An argument that is missing or unknown is Python's to name.
-    names = [*call.words, "column", *["path"] * bool(paths), *call.good]
+    # So may a column of X.
+    names = [*call.words, *["path"] * bool(paths), *["column"] * ("X" in call.good), *call.good]
     names += inspect.signature(call.function).parameters
     assert any(re.search(rf"\b{re.escape(name.rstrip('_'))}\b", said) for name in names), said
 
