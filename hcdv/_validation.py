@@ -33,6 +33,11 @@ def short(value: Any) -> str:
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
+def kind_of(item: Any) -> str:
+    """What an object is, in a sentence: its type, or that it is a class where an object was wanted."""
+    return f"the class {item.__name__}" if isinstance(item, type) else type(item).__name__
+
+
 def check_choice(value: Any, name: str, choices: Iterable[str]) -> str:
     """``value`` if it is one of ``choices``."""
     allowed = list(choices)

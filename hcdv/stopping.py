@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from hcdv._validation import check_int, check_number
+from hcdv._validation import check_int, check_number, kind_of
 
 # Antithetic pairs between two looks at values and errors; fixed, so that where a run stops does not
 # depend on threads or batches.
@@ -178,8 +178,9 @@ def _check_rules(rules: tuple[StoppingRule, ...]) -> None:
         raise ValueError("rules must be at least one stopping rule, got none.")
     for rule in rules:
         if isinstance(rule, type) or not callable(rule):
-            kind = f"the class {rule.__name__}" if isinstance(rule, type) else type(rule).__name__
-            raise TypeError(f"rules must be stopping rules such as StandardError(0.05), got {kind}.")
+            raise TypeError(
+                f"rules must be stopping rules such as StandardError(0.05), got {kind_of(rule)}."
+            )
 
 
 def needs_halves(rule: StoppingRule | None) -> bool:

@@ -10,6 +10,7 @@ from sklearn.base import is_classifier
 from sklearn.dummy import DummyClassifier
 
 from hcdv._errors import UtilityError, said
+from hcdv._validation import kind_of
 
 # By so much a probability may exceed 1.
 ROUNDING = 1e-6
@@ -20,8 +21,7 @@ def check_model(model: Any) -> Any:
     if model is None:
         return None
     if isinstance(model, type) or not hasattr(model, "fit") or not is_classifier(model):
-        kind = model.__name__ if isinstance(model, type) else type(model).__name__
-        raise TypeError(f"model must be a classifier (an object with fit and predict), got {kind}.")
+        raise TypeError(f"model must be a classifier (an object with fit and predict), got {kind_of(model)}.")
     return model
 
 

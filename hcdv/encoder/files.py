@@ -8,7 +8,7 @@ from typing import Any
 from hcdv._device import DEVICES
 from hcdv._tensors import read_tensors, write_tensors
 from hcdv._torch_kind import is_module
-from hcdv._validation import check_choice
+from hcdv._validation import check_choice, kind_of
 from hcdv.encoder._spaces import Encoder
 from hcdv.encoder.embedding import is_embedding
 from hcdv.encoder.fixed import FixedEncoder
@@ -90,14 +90,12 @@ def _check_own(network: Any, embedding: Any) -> None:
     is_class = isinstance(network, type) and is_module(network)
     if network is not None and (is_class or not callable(network)):
         raise TypeError(
-            f"network must be a function that makes a torch module, or a module, got {_kind_of(network)}."
+            f"network must be a function that makes a torch module, or a module, got {kind_of(network)}."
         )
     if embedding is not None and not is_embedding(embedding):
         raise TypeError(
             "embedding must be a fitted transformer, a torch module or a function of the rows, "
-            f"got {_kind_of(embedding)}."
+            f"got {kind_of(embedding)}."
         )
 
 
-def _kind_of(item: Any) -> str:
-    return f"the class {item.__name__}" if isinstance(item, type) else type(item).__name__

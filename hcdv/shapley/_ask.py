@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hcdv._kernels.native import native_coalitions, native_masks
+from hcdv._validation import kind_of
 
 
 class CompiledGame(Protocol):
@@ -84,8 +85,7 @@ def _is_compiled(game: BatchGame) -> TypeGuard[CompiledGame]:
 def _answers(game: BatchGame, coalitions: NDArray[np.bool_]) -> NDArray[np.float64]:
     """What a Python game answers, as float64 [B]."""
     if isinstance(game, type) or not callable(game):
-        got = f"the class {game.__name__}" if isinstance(game, type) else type(game).__name__
-        raise TypeError(f"game must be callable or a numba cfunc, got {got}.")
+        raise TypeError(f"game must be callable or a numba cfunc, got {kind_of(game)}.")
     shown = coalitions.view()
     shown.setflags(write=False)  # a game that writes into its argument would answer for another one
     answer = game(shown)

@@ -18,7 +18,7 @@ from sklearn.preprocessing import StandardScaler
 
 from hcdv._errors import UtilityError
 from hcdv._random import RandomState, check_seed, derive_seed, generator
-from hcdv._validation import as_array, check_choice, check_int, check_labels, short
+from hcdv._validation import as_array, check_choice, check_int, check_labels, kind_of, short
 from hcdv.engine import Threads
 from hcdv.games.retrained.folds import take_rows
 from hcdv.tasks._text import text_table
@@ -291,8 +291,7 @@ def _default(X: Any) -> Any:
 
 def _learner(model: Any, seed: int) -> Any:
     if isinstance(model, type) or not all(hasattr(model, name) for name in ("fit", "predict", "get_params")):
-        kind = f"the class {model.__name__}" if isinstance(model, type) else type(model).__name__
-        raise TypeError(f"model must be a scikit-learn classifier, got {kind}.")
+        raise TypeError(f"model must be a scikit-learn classifier, got {kind_of(model)}.")
     learner = clone(model)
     chance = {
         name: derive_seed(seed, "model", name)

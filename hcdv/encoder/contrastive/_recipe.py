@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hcdv._torch_kind import is_module
-from hcdv._validation import check_bool, check_choice, check_int, check_number, short
+from hcdv._validation import check_bool, check_choice, check_int, check_number, kind_of, short
 
 SCORES = ("log", "share")
 PRECISIONS = ("auto", "float32", "bfloat16")
@@ -92,10 +92,9 @@ class Contrastive:
         if isinstance(self.network, str):
             check_choice(self.network, "network", NETWORKS)
         elif not callable(self.network) or (isinstance(self.network, type) and is_module(self.network)):
-            kind = self.network.__name__ if isinstance(self.network, type) else type(self.network).__name__
             raise TypeError(
                 f"network must be one of {', '.join(NETWORKS)}, a function that makes a torch module, "
-                f"or a module, got {kind}."
+                f"or a module, got {kind_of(self.network)}."
             )
         for name, most in LARGEST.items():
             check_int(getattr(self, name), name, 1, most)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from hcdv._device import check_torch, resolve_device
 from hcdv._torch_kind import is_module
+from hcdv._validation import kind_of
 from hcdv.encoder._frame import FrameEncoder
 from hcdv.encoder._spaces import Encoder
 from hcdv.encoder.contrastive import ContrastiveEncoder
@@ -80,8 +81,7 @@ def to_state(encoder: Encoder) -> tuple[Facts, Arrays]:
     elif isinstance(encoder, ForestEncoder):
         own, more = {}, {name: getattr(encoder.space_, name) for name in field_names(ForestSpace)}
     else:
-        kind = f"the class {encoder.__name__}" if isinstance(encoder, type) else type(encoder).__name__
-        raise TypeError(f"encoder must be one of hcdv.encoder, fitted, got {kind}.")
+        raise TypeError(f"encoder must be one of hcdv.encoder, fitted, got {kind_of(encoder)}.")
     first, arrays = to_state(encoder.first)
     facts = {"kind": encoder.name, "beside": encoder.beside, "first": first, "space": own}
     return facts, {**under("first", arrays), **under("space", more)}
