@@ -22,7 +22,9 @@ logistic regression trains in milliseconds; every other method sees the rows as 
 DU-Shapley asks for 2,000,000 models a draw, and gets a ridge classifier, whose chains are cheap. ``fits``
 is how many values of coalitions each was given: of rows truncated Data Shapley and Beta Shapley walk 32
 permutations, of data sets Data Shapley 128 without truncation; Banzhaf draws 2,048 coalitions, Data-OOB
-trains 100 logistic regressions, KNN-Shapley asks 10 neighbours.
+trains 100 logistic regressions, KNN-Shapley asks 10 neighbours. Two more settings of HCDV are
+asked for what these rivals value, the score of a model on the validation rows, in place of how well rows
+confirm each other: "HCDV, ridge" is ``HCDV(utility="ridge")``, "HCDV, paper" ``HCDV.paper(utility="ridge")``.
 """
 
 from __future__ import annotations
@@ -62,6 +64,8 @@ PAPER = ("cifar10", "bbc", "imdb")
 LOGISTIC = Logistic(tol=1e-3)
 # Differences of means over five seeds that say nothing.
 CLOSE = 0.005
+# HCDV where the score of a model is asked for: otherwise as it comes, and with the paper's settings.
+FOR_A_MODEL, LITERAL = "HCDV, ridge", "HCDV, paper"
 TASKS = {"nld": "NLD ↑", "auc": "AUC ↑", "dr": "DR ↓", "da": "DA ↓"}
 
 
@@ -125,6 +129,10 @@ def du_shapley(cell: Cell) -> Any:
     return baselines.du_shapley(*cell.components, groups=players, utility=utility, **cell.common)
 
 
+def valued(cell: Cell, model: HCDV) -> Any:
+    return model.fit(*cell.rows, groups=cell.groups).result_
+
+
 METHODS: dict[str, Callable[[Cell], Any]] = {
     "Random": lambda c: baselines.random_values(*c.rows, random_state=c.seed),
     "LOO": lambda c: baselines.leave_one_out(*c.components, utility=LOGISTIC, **c.common),
@@ -144,7 +152,9 @@ METHODS: dict[str, Callable[[Cell], Any]] = {
     "cleanlab's recipe": lambda c: baselines.out_of_fold_confidence(
         *c.rows, model=LogisticRegression(max_iter=500), **c.common
     ),
-    "HCDV": lambda c: HCDV(random_state=c.seed, n_jobs=1).fit(*c.rows, groups=c.groups).result_,
+    "HCDV": lambda c: valued(c, HCDV(**c.common)),
+    FOR_A_MODEL: lambda c: valued(c, HCDV(utility="ridge", **c.common)),
+    LITERAL: lambda c: valued(c, HCDV.paper(utility="ridge", **c.common)),
 }  # fmt: skip
 
 

@@ -20,9 +20,20 @@ import numpy as np
 from bench._measure import machine
 from bench.paper._experiment import Key, Row, chosen, markdown_table, mean_and_deviation, values_of
 from bench.paper._table3 import OURS, PAPER, PRINTED_TASKS, printed
-from bench.paper._verdicts import NOTHING, Claim, Finding, count
+from bench.paper._verdicts import Claim, Finding, count
 from bench.paper._verdicts import verdict as word
-from bench.protocol import CLOSE, LEVELS, METHODS, TASKS, Figures, figures, one_cell, verdict
+from bench.protocol import (
+    CLOSE,
+    FOR_A_MODEL,
+    LEVELS,
+    LITERAL,
+    METHODS,
+    TASKS,
+    Figures,
+    figures,
+    one_cell,
+    verdict,
+)
 from bench.protocol import PAPER as SETS
 
 PLAYERS = {"groups": "100 data sets of ten rows as players, as in the paper", "rows": "1,000 rows as players"}
@@ -100,36 +111,59 @@ SAYS = {
 
 def in_short(rows: list[Row]) -> list[Claim]:
     return [
-        Claim(f"Table 3, {TASKS[task][:-2]}", says, first(rows, task), NOTHING) for task, says in SAYS.items()
+        Claim(f"Table 3, {TASKS[task][:-2]}", says, first(rows, task, OURS), first(rows, task, LITERAL))
+        for task, says in SAYS.items()
     ]
 
 
-def first(rows: list[Row], task: str) -> Finding:
+def first(rows: list[Row], task: str, method: str) -> Finding:
     """In how many cells HCDV is first among the paper's methods; 100 data sets decide, as in the paper."""
     told, parts = [], list[bool]()
     for players, name in (("groups", "cells"), ("rows", "with rows as players")):
-        mine = whole([row for row in rows if row["players"] == players and row["method"] in PAPER])
-        found = margins(figures(mine, players), task)
-        if len({row["method"] for row in mine}) < 2 or not found:
+        mine = among_rivals(rows, players, method)
+        found = margins(figures(mine, players), task, method)
+        if not found:
             continue
-        is_first = [margin >= 0 for margin in found]
-        close = sum(margin >= -CLOSE for margin in found)
-        parts = parts or is_first
-        told.append(f"{count(is_first)} {name}")
-        if close > sum(is_first):
-            told[-1] += f" ({close} within {CLOSE:g})"
-        told[-1] += f", mean {beside_printed(mine, task)}"
+        parts = parts or [margin >= 0 for margin in found]
+        told.append(f"{standing(found, name)}, mean {beside_printed(mine, task, method)}")
         if task == "dr" and chosen(mine, method="Random"):
-            told[-1] += f", costs {cost_of_highest(mine)}"
+            told[-1] += f", costs {cost_of_highest(mine, method)}"
+        if task == "dr" and method == OURS and (said := for_a_model(rows, players)):
+            told[-1] += f", {said}"
     return Finding(word(*parts), "; ".join(told))
 
 
-def beside_printed(rows: list[Row], task: str) -> str:
+def among_rivals(rows: list[Row], players: str, method: str) -> list[Row]:
+    """Whole cells of a setting of HCDV and the paper's other methods; empty where one side is missing."""
+    rivals = PAPER.keys() - {OURS}
+    mine = whole([row for row in rows if row["players"] == players and row["method"] in rivals | {method}])
+    return mine if {row["method"] for row in mine} > {method} else []
+
+
+def standing(found: list[float], name: str) -> str:
+    """In how many cells a method is first, by its margins, and in how many it nearly is."""
+    is_first, close = [margin >= 0 for margin in found], sum(margin >= -CLOSE for margin in found)
+    return f"{count(is_first)} {name}" + (f" ({close} within {CLOSE:g})" if close > sum(is_first) else "")
+
+
+def for_a_model(rows: list[Row], players: str) -> str:
+    """DR where HCDV is asked for what its rivals value, the score of a model; empty where not measured."""
+    mine = among_rivals(rows, players, FOR_A_MODEL)
+    found = margins(figures(mine, players), "dr", FOR_A_MODEL)
+    if not found:
+        return ""
+    nld = values_of(mine, "nld", method=FOR_A_MODEL).mean()
+    return f"{standing(found, 'for a ridge classifier')}, at an NLD of {nld:.2f}"
+
+
+def beside_printed(rows: list[Row], task: str, method: str) -> str:
     """HCDV's mean over the cells that are printed too."""
-    cells = dict.fromkeys((row["set"], row["level"]) for row in chosen(rows, method=OURS))
+    cells = dict.fromkeys((row["set"], row["level"]) for row in chosen(rows, method=method))
     theirs = {cell: figure for cell in cells if (figure := printed(OURS, cell[0], task, cell[1])) is not None}
-    ours = [values_of(rows, task, method=OURS, set=name, level=level).mean() for name, level in theirs or cells]
-    return f"{np.mean(ours):.2f}" + (f" ({np.mean(list(theirs.values())):.2f})" if theirs else "")
+    ours = np.mean([
+        values_of(rows, task, method=method, set=name, level=level).mean() for name, level in theirs or cells
+    ])  # fmt: skip
+    return f"{ours:.2f}" + (f" ({np.mean(list(theirs.values())):.2f})" if theirs else "")
 
 
 def pictures(rows: list[Row], folder: Path) -> None:
@@ -156,7 +190,7 @@ def tables(rows: list[Row]) -> list[str]:
 def beside(rows: list[Row], method: str, name: str, task: str, level: float) -> str:
     """Ours / theirs."""
     ours = mean_and_deviation(values_of(rows, task, method=method, set=name, level=level))
-    theirs = printed(method, name, task, level)
+    theirs = printed(OURS if method == LITERAL else method, name, task, level)
     return ours if theirs is None else f"{ours} / {theirs:.2f}"
 
 
@@ -180,6 +214,8 @@ def verdicts(rows: list[Row], players: str) -> list[str]:
     lines += [f"- {line}" for line in (*verdict(those, players), *targets(those, players))]
     if chosen(those, method="Random"):
         lines.append(f"- {highest_rows(those)}")
+    if said := for_a_model(rows, players):
+        lines.append(f"- DR: HCDV first in {said}.")
     if len(those) < len(rows):
         lines += ["\nAmong all that were measured:\n", *(f"- {line}" for line in verdict(rows, players))]
     found = orders(those, players)
@@ -209,12 +245,12 @@ def targets(rows: list[Row], players: str) -> list[str]:
     return lines
 
 
-def margins(mine: Figures, task: str) -> list[float]:
-    """By how much HCDV is behind the best method of each cell, at most 0."""
+def margins(mine: Figures, task: str, ours: str = OURS) -> list[float]:
+    """By how much one method, HCDV, is behind the best one of each cell, at most 0."""
     return [
-        min(gain(task, ours, mean) for key, (mean, _) in mine.items() if key[1:] == (name, task, level))
-        for (method, name, what, level), (ours, _) in mine.items()
-        if method == OURS and what == task
+        min(gain(task, figure, mean) for key, (mean, _) in mine.items() if key[1:] == (name, task, level))
+        for (method, name, what, level), (figure, _) in mine.items()
+        if method == ours and what == task
     ]
 
 
@@ -238,9 +274,9 @@ def highest_rows(rows: list[Row]) -> str:
     return f"Taking away HCDV's highest players costs {cost_of_highest(rows)}, mean of all cells."
 
 
-def cost_of_highest(rows: list[Row]) -> str:
+def cost_of_highest(rows: list[Row], method: str = OURS) -> str:
     """Beside that of random ones, of all cells."""
-    ours, chance = (values_of(rows, "dr", method=method).mean() for method in (OURS, "Random"))
+    ours, chance = (values_of(rows, "dr", method=who).mean() for who in (method, "Random"))
     theirs = np.mean([
         PAPER["Random"][k][j] - PAPER[OURS][k][j] for k in range(len(SETS)) for j in (2, 3)
     ])  # fmt: skip
@@ -283,6 +319,6 @@ def origins(rows: list[Row]) -> str:
         of: dict[str, dict[str, None]] = {}
         for row in mine:
             of.setdefault(f"{row['commit']} ({row['processor']})", {})[row["set"]] = None
-        line = "; ".join(f"{', '.join(sets)} at {origin}" for origin, sets in of.items())
+        line = ", and ".join(f"{', '.join(sets)} at {origin}" for origin, sets in of.items())
         told.setdefault(line, []).append(method)
-    return "Measured: " + ". ".join(f"{', '.join(methods)}: {line}" for line, methods in told.items()) + "."
+    return "Measured: " + ". ".join(f"{'; '.join(methods)}: {line}" for line, methods in told.items()) + "."

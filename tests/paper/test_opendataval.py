@@ -93,6 +93,10 @@ def test_a_run_that_is_half_done():
 def test_origins():
     rows = rows_of({"HCDV": (0.9, 0.8, 0.1)}) + rows_of({"LOO": (0.9, 0.8, 0.1)}, commit="def")
     assert opendataval.origins(rows) == "Measured: HCDV: bbc at abc (a chip). LOO: bbc at def (a chip)."
+    rows += rows_of({"HCDV, paper": (0.9, 0.8, 0.1)})
+    assert "Measured: HCDV; HCDV, paper: bbc at abc" in opendataval.origins(rows)
+    rows += rows_of({("LOO", "imdb", level): (0.9, 0.8, 0.1) for level in LEVELS})
+    assert "LOO: bbc at def (a chip), and imdb at abc (a chip)." in opendataval.origins(rows)
 
 
 def test_a_cell_of_ci():
@@ -113,6 +117,33 @@ def test_what_is_kept_is_whole():
     rows = json.loads((RESULTS / "laptop" / "opendataval.json").read_text())["rows"]
     kept = [tuple(row[name] for name in ("players", "set", "level", "seed", "method")) for row in rows]
     assert sorted(kept) == sorted(tuple(key.values()) for key in opendataval.cells("laptop"))
+
+
+def test_paper_settings_are_judged_by_themselves():
+    """HCDV as it comes is no rival of theirs, nor they of it; the printed figures are those of HCDV."""
+    rows = rows_of(
+        {"HCDV": (0.9, 0.7, 0.1), "HCDV, paper": (0.5, 0.75, 0.3), "LOO": (0.4, 0.8, 0.2)}, players="groups"
+    )
+    nld, dr, da = opendataval.in_short(rows)
+    assert [claim.default.verdict for claim in (nld, dr, da)] == ["holds"] * 3
+    assert [claim.literal.verdict for claim in (nld, dr, da)] == ["holds", "holds", "does not hold"]
+    assert nld.literal.told == f"2 of 2 cells, mean 0.50 ({(0.21 + 0.35) / 2:.2f})"
+    assert "| HCDV, paper | 0.500 ± 0.000 / 0.21 | 0.500 ± 0.000 / 0.35 |" in opendataval.section(rows)
+
+
+@pytest.mark.parametrize(
+    ("dr", "told"), [(0.79, "2 of 2 {}"), (0.803, "0 of 2 {} (2 within 0.005)"), (0.9, "0 of 2 {}")]
+)
+def test_dr_for_a_model(dr, told):
+    figures = {"HCDV": (0.9, 0.81, 0.1), "HCDV, ridge": (0.3, dr, 0.2), "LOO": (0.9, 0.8, 0.2)}
+    said = told.format("for a ridge classifier") + ", at an NLD of 0.30"
+    assert opendataval.for_a_model(rows_of(figures), "rows") == said
+    assert f"- DR: HCDV first in {said}." in opendataval.section(rows_of(figures))
+    assert said in opendataval.in_short(rows_of(figures))[1].default.told
+    for missing in ("HCDV, ridge", "LOO"):
+        rows = [row for row in rows_of(figures) if row["method"] != missing]
+        assert opendataval.for_a_model(rows, "rows") == ""
+        assert "for a ridge classifier" not in opendataval.section(rows)
 
 
 @pytest.mark.parametrize(("dr", "word"), [(0.70, "holds"), (0.803, "does not hold")])
