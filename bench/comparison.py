@@ -52,7 +52,9 @@ BETTER_THERE = """## What the others do better
 - **DU-Shapley, Data Shapley and KNN-Shapley** put rows first without which a model does worse: in the
   protocol, taking their highest rows away (DR) hurts more than taking ours, which hurts little more than
   taking random ones. They rank by the score on the validation rows, we by how well rows and validation rows
-  confirm each other; and a model can spare what many rows confirm.
+  confirm each other; and a model can spare what many rows confirm. `HCDV(utility="ridge")` ranks by such a
+  score too, and then costs a model about as much as they do where data sets are the players, more than ours
+  do where rows are; but it finds far fewer wrong labels than ours.
 - **pyDVL** has influence functions for torch models, least cores, and more semi-values and samplers than we
   do. It needs less than half of our memory where we import torch, its Data-OOB of trees is a little faster
   than ours, and on ten classes its TMC is nearly as fast as ours.

@@ -136,14 +136,14 @@ def test_paper_settings_are_judged_by_themselves():
 )
 def test_dr_for_a_model(dr, told):
     figures = {"HCDV": (0.9, 0.81, 0.1), "HCDV, ridge": (0.3, dr, 0.2), "LOO": (0.9, 0.8, 0.2)}
-    said = told.format("for a ridge classifier") + ", at an NLD of 0.30"
+    said = told.format('cells with `utility="ridge"`') + ", at an NLD of 0.30"
     assert opendataval.for_a_model(rows_of(figures), "rows") == said
     assert f"- DR: HCDV first in {said}." in opendataval.section(rows_of(figures))
     assert said in opendataval.in_short(rows_of(figures))[1].default.told
     for missing in ("HCDV, ridge", "LOO"):
         rows = [row for row in rows_of(figures) if row["method"] != missing]
         assert opendataval.for_a_model(rows, "rows") == ""
-        assert "for a ridge classifier" not in opendataval.section(rows)
+        assert 'utility="ridge"` (' not in opendataval.section(rows)
 
 
 @pytest.mark.parametrize(("dr", "word"), [(0.70, "holds"), (0.803, "does not hold")])
