@@ -172,7 +172,7 @@ def test_a_module_is_trained_on_in_a_copy():
     assert max(space.history) > space.history[0]
     with pytest.raises(TypeError, match="network must give a torch module, got int"):
         learn(Contrastive(network=lambda *shape: 3))
-    with pytest.raises(TypeError, match="got Flatten"):
+    with pytest.raises(TypeError, match="got the class Flatten"):
         Contrastive(network=torch.nn.Flatten)
 
 
