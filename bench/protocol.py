@@ -22,9 +22,9 @@ logistic regression trains in milliseconds; every other method sees the rows as 
 DU-Shapley asks for 2,000,000 models a draw, and gets a ridge classifier, whose chains are cheap. ``fits``
 is how many values of coalitions each was given: of rows truncated Data Shapley and Beta Shapley walk 32
 permutations, of data sets Data Shapley 128 without truncation; Banzhaf draws 2,048 coalitions, Data-OOB
-trains 100 logistic regressions, KNN-Shapley asks 10 neighbours. Two more settings of HCDV are
-asked for what these rivals value, the score of a model on the validation rows, in place of how well rows
-confirm each other: "HCDV, ridge" is ``HCDV(utility="ridge")``, "HCDV, paper" ``HCDV.paper(utility="ridge")``.
+trains 100 logistic regressions, KNN-Shapley asks 10 neighbours. Two more settings of HCDV value rows for the
+score of a model on the validation rows, not for how well rows confirm each other: "HCDV, ridge" is
+``HCDV(utility="ridge")``, "HCDV, paper" ``HCDV.paper(utility="ridge")``.
 """
 
 from __future__ import annotations

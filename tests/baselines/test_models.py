@@ -168,7 +168,10 @@ def test_bad_input_gets_one_sentence(method, noisy):
         ({"y": y[:5]}, "y has 5 labels for 300 rows"),
         ({"y": np.zeros(300)}, "y has 1 class"),
         ({"X_val": X}, "y_val is missing"),
-        ({"model": DecisionTreeClassifier}, "model must be a classifier .*, got the class Dec"),
+        (
+            {"model": DecisionTreeClassifier},
+            "model must be a classifier .*, got the class DecisionTreeClassifier",
+        ),
         ({"model": "tree"}, "model must be a classifier .*, got str"),
         ({"n_jobs": 0}, "n_jobs must not be 0"),
         ({"verbose": -1}, "verbose must be at least 0"),
